@@ -1,0 +1,1 @@
+"""Every message people send over Centrifugo reaches your Python code."""
