@@ -1,0 +1,168 @@
+"""What the callback service may answer, and the codes that a client can see.
+
+Centrifugo takes a 200 without `error` and `disconnect` as permission, even `{}`: a reply is
+therefore always built here, never left to a default. A `null` in `data`, `info` or `meta` would be
+broadcast as `null`, so empty fields are left out.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+
+from realtime_message.errors import Disconnect, Refuse
+
+#: The media type of every reply.
+JSON = "application/json"
+
+
+class Code(IntEnum):
+    """The error codes that a client can see, all in Centrifugo's custom range 400-1999.
+
+    Temporary ones may be tried again unchanged; the others need another request.
+    """
+
+    INVALID_PAYLOAD = 400
+    UNAUTHENTICATED = 401
+    FORBIDDEN = 403
+    UNKNOWN_METHOD = 404
+    PAYLOAD_TOO_LARGE = 413
+    INVALID_CHANNEL = 414
+    RATE_LIMITED = 429
+    HOOK_FAILED = 500
+    UNAVAILABLE = 503
+    TIMED_OUT = 504
+    BACKLOG_FULL = 507
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self in _TEMPORARY
+
+
+_TEMPORARY = frozenset(
+    {Code.RATE_LIMITED, Code.HOOK_FAILED, Code.UNAVAILABLE, Code.TIMED_OUT, Code.BACKLOG_FULL}
+)
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Options of one subscription that differ from its namespace's; None leaves them."""
+
+    presence: bool | None = None
+    join_leave: bool | None = None
+    force_recovery: bool | None = None
+    force_positioning: bool | None = None
+    force_push_join_leave: bool | None = None
+
+
+class SubscriptionOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """A server-side subscription in a connect reply; arguments as in SubscribeReply."""
+
+    info: Any = msgspec.UNSET
+    data: Any = msgspec.UNSET
+    override: Override | None = None
+
+
+class ConnectReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a client connect.
+
+    Attributes:
+        user: the user id; empty for an anonymous user.
+        expire_at: Unix time in whole seconds at which the connection must be refreshed; 0 never.
+        info: shown to others in presence, join and leave.
+        data: sent to this client in the connect reply.
+        channels: server-side subscriptions.
+        subs: server-side subscriptions with options.
+        meta: attached to the connection, sent with every later event, never shown to clients.
+            `meta["name"]` becomes the user name of its messages.
+    """
+
+    user: str = ""
+    expire_at: int = 0
+    info: Any = msgspec.UNSET
+    data: Any = msgspec.UNSET
+    channels: list[str] = []
+    subs: dict[str, SubscriptionOptions] = {}
+    meta: dict[str, Any] = {}
+
+
+class SubscribeReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a client subscribe.
+
+    Attributes:
+        expire_at: Unix time in whole seconds at which the subscription must be refreshed; 0 never.
+        info: shown to others in this channel's presence, join and leave.
+        data: sent to this client in the subscribe reply.
+        override: options of this subscription that differ from the namespace's.
+    """
+
+    expire_at: int = 0
+    info: Any = msgspec.UNSET
+    data: Any = msgspec.UNSET
+    override: Override | None = None
+
+
+class PublishReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a publication through, perhaps changed.
+
+    Attributes:
+        data: what is stored and broadcast in place of the client's data; unset keeps it.
+        skip_history: keep it out of Centrifugo's channel history.
+        tags: shown to subscribers beside the data (Centrifugo 6.8.0 and later).
+    """
+
+    data: Any = msgspec.UNSET
+    skip_history: bool = False
+    tags: dict[str, str] = {}
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_error(code: int, message: str, *, temporary: bool) -> bytes:
+    """Return the body of a reply that refuses, with Centrifugo's three fields."""
+    error: dict[str, Any] = {"code": int(code), "message": message}
+    if temporary:
+        error["temporary"] = True
+    return _encode({"error": error})
+
+
+def encode_code(code: Code, message: str) -> bytes:
+    """Return the body of a reply that refuses with one of our codes."""
+    return encode_error(code, message, temporary=code.is_temporary)
+
+
+def encode_signal(signal: Refuse | Disconnect) -> bytes:
+    """Return the body of the reply that a hook's signal asks for."""
+    if isinstance(signal, Disconnect):
+        return _encode({"disconnect": {"code": signal.code, "reason": signal.reason}})
+    return encode_error(signal.code, signal.message, temporary=signal.temporary)
+
+
+def encode_result(reply: ConnectReply | SubscribeReply | PublishReply) -> bytes:
+    """Return the body of a reply that permits; fields at their defaults are left out."""
+    return _encode({"result": _filled(reply)})
+
+
+def _filled(reply: msgspec.Struct) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for field in msgspec.structs.fields(reply):
+        value = getattr(reply, field.name)
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        # A user id is stated even when empty: "anonymous" is an answer, its absence is none.
+        if field.name == "user" or (value is not None and value != default):
+            fields[field.name] = _wire_form(value)
+    return fields
+
+
+def _wire_form(value: Any) -> Any:
+    if isinstance(value, Override):
+        switches = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        return {name: {"value": on} for name, on in switches if on is not None}
+    if isinstance(value, SubscriptionOptions):
+        return _filled(value)
+    if isinstance(value, dict):
+        return {key: _wire_form(item) for key, item in value.items()}
+    return value

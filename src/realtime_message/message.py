@@ -1,0 +1,65 @@
+"""A message, and the form in which a stream entry stores it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from realtime_message.errors import MalformedEntryError
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
+    """What a person or a device sent to a channel.
+
+    Attributes:
+        id: a UUID given by the callback service, the same in every redelivery.
+        channel: the Centrifugo channel.
+        partition_id: the partition of the channel.
+        user_id: the sender, as Centrifugo authenticated it; empty for an anonymous one.
+        user_name: the sender's name from the connection's meta, else the user id.
+        text: the text of a chat-shaped payload; empty for other payloads.
+        timestamp: when the callback service took it, ISO 8601 in UTC with milliseconds.
+        raw: the client's data as a JSON string.
+        client_id: the id of the client's connection.
+
+    The order of the fields and their camel-case names are the stored form.
+    """
+
+    id: str
+    channel: str
+    partition_id: int
+    user_id: str
+    user_name: str
+    text: str
+    timestamp: str
+    raw: str
+    client_id: str
+
+    @property
+    def data(self) -> Any:
+        """The client's data, decoded from `raw` anew at each use."""
+        return msgspec.json.decode(self.raw)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Message)
+
+
+def encode_message(message: Message) -> bytes:
+    """Return the JSON object that a stream entry's `payload` field holds."""
+    return _encoder.encode(message)
+
+
+def decode_message(payload: bytes | str) -> Message:
+    """Return the message that a `payload` field holds.
+
+    Unknown fields are ignored: a newer writer may add some.
+
+    Raises:
+        MalformedEntryError: it is not JSON, or fields are missing or of another type.
+    """
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise MalformedEntryError(f"the payload is not a message: {error}") from None

@@ -1,0 +1,227 @@
+"""What the streams promise, in prose and types. Two pipelines meet here and nowhere else.
+
+The rules, each of which a test tries to break:
+
+Append. An append is confirmed only after the server took the entry. One message id of a client
+(scope: user and channel) is appended once within the window; every later append of it is confirmed
+with what the first one stored. The check and the append are one step.
+
+Layout. Partition count and hash are stored at the first start. A process with other ones must not
+start.
+
+Lease. A worker may take the lease of a partition that nobody holds, whose lease ran out by the
+server's clock, or that it holds itself. Each take grows the partition's epoch by one; nothing else
+changes it. Renewing moves the expiry and leaves the epoch. Releasing needs holder and epoch.
+
+Fence. Reading, acknowledging, recording an attempt and burying a dead letter happen only while the
+partition's epoch is still the worker's own, checked in the same atomic step. A lease that ran out
+and that nobody took is still safe: the epoch is unchanged.
+
+Order. After an acquire, entries that the former owner had read but not acknowledged are delivered
+first, in the stream's order, then unread ones.
+
+Time. Only the server's clock counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A confirmed append.
+
+    Attributes:
+        entry_id: the id of the entry in its stream.
+        stored_reply: for a resend, what the first append kept beside the entry; else None.
+    """
+
+    entry_id: str
+    stored_reply: bytes | None = None
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Whether the message was there already."""
+        return self.stored_reply is not None
+
+
+class Dedup(msgspec.Struct, frozen=True, gc=False):
+    """How to recognise a resend.
+
+    Attributes:
+        key: identifies user, channel and the client's message id; any text.
+        reply: kept beside the entry and handed to whoever resends.
+        window_ms: how long it is kept.
+    """
+
+    key: str
+    reply: bytes
+    window_ms: int
+
+
+#: Called once for each append with its outcome; runs inside the connection's read, so it must be
+#: short and must not raise.
+OnAppended = Callable[[Appended | Exception], None]
+
+
+class EntryAppender(Protocol):
+    """Appends entries; those that arrive while a write is under way form the next batch."""
+
+    def submit(
+        self, partition: int, payload: bytes, on_appended: OnAppended, dedup: Dedup | None = None
+    ) -> None:
+        """Append without a coroutine. The outcome is an Appended, or a StreamsError."""
+        ...
+
+    async def append(self, partition: int, payload: bytes, dedup: Dedup | None = None) -> Appended:
+        """Append and wait.
+
+        Raises:
+            StreamsUnavailableError: no confirmation within the command time-out; the entry may
+                or may not be there.
+            StreamsRefusedError: the server refused; the entry is not there.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message as read from a stream, not yet decoded.
+
+    Attributes:
+        id: the entry id, `<ms>-<n>`.
+        payload: the `payload` field; None when the entry has none.
+        attempts: how often it was handed to a handler before.
+    """
+
+    id: str
+    payload: bytes | None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to process one partition.
+
+    Attributes:
+        partition: the partition's number.
+        holder: the member that holds it.
+        epoch: grows with each acquire; the fence.
+    """
+
+    partition: int
+    holder: str
+    epoch: int
+
+
+class LeaseStore(Protocol):
+    """Takes and gives back leases."""
+
+    async def acquire(self, partition: int, holder: str, duration_seconds: float) -> Lease | None:
+        """Take the lease, or return None while another member holds it."""
+        ...
+
+    async def release(self, lease: Lease) -> bool:
+        """Give the lease back; False if it was no longer ours."""
+        ...
+
+
+class LeaseRenewer(Protocol):
+    """Renews leases. Synchronous: it runs in a thread of its own, beside a blocked event loop."""
+
+    def renew(self, leases: Sequence[Lease], duration_seconds: float) -> list[bool]:
+        """Move the expiry of each lease; False for those that are lost.
+
+        A lease that ran out and that nobody took is renewed.
+
+        Raises:
+            StreamsUnavailableError: the server did not answer; nothing is known.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class PartitionReader(Protocol):
+    """The fenced reader of one partition under one lease."""
+
+    async def claim_pending(self, count: int) -> list[Entry]:
+        """Take over up to `count` entries that a former owner left unacknowledged.
+
+        Each call continues where the last one ended; an empty list means that all are taken.
+
+        Raises:
+            LeaseLostError: the epoch has moved.
+        """
+        ...
+
+    async def cycle(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
+        """Acknowledge entries and read up to `count` new ones, in one fenced step.
+
+        Raises:
+            LeaseLostError: the epoch has moved; nothing was read or acknowledged.
+            StreamsUnavailableError: no answer; the same acknowledgements may be sent again.
+        """
+        ...
+
+    async def wait_for_entries(self, timeout_seconds: float) -> bool:
+        """Block on a connection of its own until there are unread entries; False on time-out."""
+        ...
+
+    async def record_attempt(self, entry_id: str, attempts: int) -> None:
+        """Keep the number of attempts with the pending entry, so that a crash does not forget it.
+
+        Raises:
+            LeaseLostError: the epoch has moved.
+        """
+        ...
+
+    async def bury(self, entry: Entry, *, reason: str, error: str, attempts: int) -> None:
+        """Move an entry to the dead letters and acknowledge it, in one fenced step.
+
+        Raises:
+            LeaseLostError: the epoch has moved.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close both connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """What one heartbeat shows.
+
+    Attributes:
+        members: the live members, sorted.
+        assignment: partition → member, as last stored; may name members that are gone.
+        version: grows with each stored assignment.
+    """
+
+    members: tuple[str, ...]
+    assignment: dict[int, str]
+    version: int
+
+
+class MemberStore(Protocol):
+    """Who is there, and who should own what."""
+
+    async def heartbeat(self, member: str, ttl_seconds: float) -> MemberView:
+        """Say that a member lives for another `ttl_seconds` by the server's clock."""
+        ...
+
+    async def leave(self, member: str) -> None:
+        """Take a member out at once."""
+        ...
+
+    async def store_assignment(self, assignment: dict[int, str], version: int) -> bool:
+        """Store an assignment computed from `version`; False if another one came first."""
+        ...

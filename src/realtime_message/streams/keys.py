@@ -1,0 +1,61 @@
+"""Every key, group and consumer name. Keys of one partition share its stream's hash slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from realtime_message.partitions import hash_tag
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key names under one prefix."""
+
+    prefix: str
+
+    def stream(self, partition: int) -> str:
+        """The stream of a partition; its own name has no hash tag."""
+        return f"{self.prefix}:partition:{partition}"
+
+    def group(self, partition: int) -> str:
+        """The workers' consumer group on a partition's stream."""
+        return f"workers:partition-{partition}"
+
+    def epoch(self, partition: int) -> str:
+        """Number that grows each time the partition changes hands."""
+        return self._beside(partition, "epoch")
+
+    def lease(self, partition: int) -> str:
+        """Hash with the holder; expires with the lease."""
+        return self._beside(partition, "lease")
+
+    def dead_letters(self, partition: int) -> str:
+        """Stream of the partition's dead letters."""
+        return self._beside(partition, "dead")
+
+    def dedup(self, partition: int, digest: str) -> str:
+        """What a resend of one client message is answered with; expires with the window."""
+        return f"{self._beside(partition, 'dedup')}:{digest}"
+
+    @property
+    def layout(self) -> str:
+        """Hash with partition count and hash name."""
+        return f"{hash_tag(self.prefix)}:layout"
+
+    @property
+    def members(self) -> str:
+        """Sorted set of members by the end of their life."""
+        return f"{hash_tag(self.prefix)}:members"
+
+    @property
+    def assignment(self) -> str:
+        """Hash with the stored assignment and its version."""
+        return f"{hash_tag(self.prefix)}:assignment"
+
+    def _beside(self, partition: int, purpose: str) -> str:
+        return f"{hash_tag(self.stream(partition))}:{purpose}"
+
+
+def consumer_name(worker: str, pid: int) -> str:
+    """The consumer name of a worker's process, `worker-{id}-{pid}`."""
+    return f"worker-{worker}-{pid}"
