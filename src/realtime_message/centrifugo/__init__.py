@@ -1,1 +1,1 @@
-"""The peer's contract, pure: what Centrifugo sends, what it may be answered, how it is configured."""
+"""The peer's contract, pure: what Centrifugo sends, may be answered, and is configured with."""

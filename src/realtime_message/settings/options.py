@@ -29,7 +29,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A group of settings: a table in the TOML file."""
 
 
-class RedisSettings(Section):
+class RedisSettings(Section, frozen=True, kw_only=True):
     """The streams' server."""
 
     url: Annotated[
@@ -72,7 +72,7 @@ class RedisSettings(Section):
 Who = Literal["anyone", "users", "owner", "nobody"]
 
 
-class ChannelRule(Section):
+class ChannelRule(Section, frozen=True, kw_only=True):
     """Who may use the channels of one pattern; the most specific pattern decides."""
 
     pattern: Annotated[str, option("Channel pattern; `*` is any run of characters.", min_length=1)]
@@ -90,7 +90,7 @@ class ChannelRule(Section):
     ] = "chat"
 
 
-class CallbackSettings(Section):
+class CallbackSettings(Section, frozen=True, kw_only=True):
     """The callback service that Centrifugo calls."""
 
     host: Annotated[str, option("Address to listen on.")] = "127.0.0.1"
@@ -136,7 +136,8 @@ class CallbackSettings(Section):
     dedup_field: Annotated[
         str,
         option(
-            "The field of the client's data that holds its message id; empty turns resend detection off."
+            "The field of the client's data that holds its message id; empty: resends are not "
+            "detected."
         ),
     ] = "id"
     dedup_window_seconds: Annotated[
@@ -153,7 +154,7 @@ class CallbackSettings(Section):
     )
 
 
-class WorkerSettings(Section):
+class WorkerSettings(Section, frozen=True, kw_only=True):
     """A worker."""
 
     id: Annotated[
@@ -233,7 +234,7 @@ class WorkerSettings(Section):
     ] = 0
 
 
-class GatewaySettings(Section):
+class GatewaySettings(Section, frozen=True, kw_only=True):
     """Centrifugo, or the embedded gateway in its place."""
 
     host: Annotated[str, option("Address to listen on.")] = "127.0.0.1"
@@ -241,7 +242,8 @@ class GatewaySettings(Section):
     allowed_origins: Annotated[
         list[str],
         option(
-            "Origins whose pages may connect, such as https://*.example.com; clients without an Origin always may."
+            "Origins whose pages may connect, such as https://*.example.com; clients without "
+            "an Origin always may."
         ),
     ] = msgspec.field(default_factory=list)
     api_url: Annotated[str, option("Where workers reach the server API.")] = (
@@ -259,7 +261,7 @@ class GatewaySettings(Section):
     ] = 1.0
 
 
-class LogSettings(Section):
+class LogSettings(Section, frozen=True, kw_only=True):
     """Logs."""
 
     level: Annotated[
@@ -272,7 +274,7 @@ class LogSettings(Section):
     ] = "auto"
 
 
-class Settings(Section):
+class Settings(Section, frozen=True, kw_only=True):
     """All settings."""
 
     redis: RedisSettings = msgspec.field(default_factory=RedisSettings)
