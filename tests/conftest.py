@@ -1,0 +1,22 @@
+"""Fixtures that every layer of the tests may ask for."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from realtime_message.settings import RedisSettings
+from support.valkey_server import ValkeyServer, unique_prefix
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A server shared by the whole run: use it with a prefix of your own and do not break it."""
+    server = ValkeyServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis_settings(valkey: ValkeyServer) -> RedisSettings:
+    """Settings that point at the shared server, under a prefix that no other test uses."""
+    return RedisSettings(url=valkey.url, prefix=unique_prefix())
