@@ -1,5 +1,7 @@
 """Every option, declared once: its type, default, unit, environment name and help."""
 
+from realtime_message.settings.checks import check_settings, require_token_secret
+from realtime_message.settings.load import Layer, LoadedSettings, load_settings
 from realtime_message.settings.options import (
     CallbackSettings,
     ChannelRule,
@@ -9,13 +11,20 @@ from realtime_message.settings.options import (
     Settings,
     WorkerSettings,
 )
+from realtime_message.settings.redaction import redacted
 
 __all__ = [
     "CallbackSettings",
     "ChannelRule",
     "GatewaySettings",
+    "Layer",
+    "LoadedSettings",
     "LogSettings",
     "RedisSettings",
     "Settings",
     "WorkerSettings",
+    "check_settings",
+    "load_settings",
+    "redacted",
+    "require_token_secret",
 ]

@@ -1,7 +1,8 @@
 """The declarations. A setting is a field here and nowhere else.
 
 `option` gives each field its help, its unit, the environment name that other systems know it by
-(beside `RTM_SECTION__NAME`, which every setting has), and whether it is a secret.
+(beside `RTM_SECTION__NAME`, which every setting has), whether it is a secret, and where the type
+and its limits do not say it well enough, what fits in words.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from realtime_message.settings.masking import mask
+
 
 def option(
     help_text: str,
@@ -18,29 +21,54 @@ def option(
     unit: str = "",
     environment: str = "",
     secret: bool = False,
+    fits: str = "",
     **limits: Any,
 ) -> Meta:
     """Describe a setting; `limits` are msgspec's constraints, such as ge and max_length."""
-    extra = {"unit": unit, "environment": environment, "secret": secret}
+    extra = {"unit": unit, "environment": environment, "secret": secret, "fits": fits}
     return Meta(description=help_text, extra=extra, **limits)
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A group of settings: a table in the TOML file."""
+    """A group of settings: a table in the TOML file. Its `repr` shows no secret."""
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [
+            (field.name, mask(value) if _is_secret(field.type) else value)
+            for field in msgspec.structs.fields(type(self))
+            for value in (getattr(self, field.name),)
+        ]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+
+def _is_secret(annotated: Any) -> bool:
+    metas = getattr(annotated, "__metadata__", ())
+    return any((meta.extra or {}).get("secret", False) for meta in metas)
 
 
 class RedisSettings(Section, frozen=True, kw_only=True):
     """The streams' server."""
 
     url: Annotated[
-        str, option("Where Redis or Valkey is.", environment="REDIS_URL", secret=True, min_length=1)
+        str,
+        option(
+            "Where Redis or Valkey is.",
+            environment="REDIS_URL",
+            secret=True,
+            fits="a URL such as redis://localhost:6379",
+            pattern=r"^[a-z0-9+]+://",
+        ),
     ] = "redis://localhost:6379"
     prefix: Annotated[
         str,
         option(
             "First part of every key; streams are PREFIX:partition:N. Another prefix is another "
             "installation on the same server.",
-            pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+            fits="1 to 64 letters, digits, dots, dashes and underscores",
+            pattern=r"^[A-Za-z0-9_.-]{1,64}\Z",
         ),
     ] = "messages"
     partition_count: Annotated[
@@ -163,6 +191,8 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
             "The worker's name, the same over restarts. With TOTAL_WORKERS it is its number from "
             "0. Empty: a name is made up.",
             environment="WORKER_ID",
+            fits="up to 64 letters, digits, dots, dashes and underscores",
+            pattern=r"^[A-Za-z0-9_.-]{0,64}\Z",
         ),
     ] = ""
     total_workers: Annotated[
@@ -176,7 +206,12 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
     ] = 0
     partitions: Annotated[
         str,
-        option("Static assignment: partitions such as 0,1,2.", environment="PARTITIONS"),
+        option(
+            "Static assignment: partitions such as 0,1,2.",
+            environment="PARTITIONS",
+            fits="numbers with commas between them",
+            pattern=r"^\s*(\d+\s*(,\s*\d+\s*)*)?\Z",
+        ),
     ] = ""
     concurrency: Annotated[
         int, option("Messages handled at once, of different channels.", ge=1)
@@ -234,6 +269,10 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
     ] = 0
 
 
+_HTTP_URL = "an http:// or https:// URL"
+_HTTP_URL_PATTERN = r"^https?://[^\s/]"
+
+
 class GatewaySettings(Section, frozen=True, kw_only=True):
     """Centrifugo, or the embedded gateway in its place."""
 
@@ -246,16 +285,27 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
             "an Origin always may."
         ),
     ] = msgspec.field(default_factory=list)
-    api_url: Annotated[str, option("Where workers reach the server API.")] = (
-        "http://127.0.0.1:8000/api"
-    )
+    api_url: Annotated[
+        str,
+        option(
+            "Where workers reach the server API. Follows host and port unless it is set.",
+            fits=_HTTP_URL,
+            pattern=_HTTP_URL_PATTERN,
+        ),
+    ] = "http://127.0.0.1:8000/api"
     api_key: Annotated[
         str,
         option("Key of the server API.", environment="CENTRIFUGO_HTTP_API_KEY", secret=True),
     ] = ""
-    callback_url: Annotated[str, option("Where the gateway reaches the callback service.")] = (
-        "http://127.0.0.1:3000"
-    )
+    callback_url: Annotated[
+        str,
+        option(
+            "Where the gateway reaches the callback service. Follows callback.host and "
+            "callback.port unless it is set.",
+            fits=_HTTP_URL,
+            pattern=_HTTP_URL_PATTERN,
+        ),
+    ] = "http://127.0.0.1:3000"
     proxy_timeout_seconds: Annotated[
         float, option("How long the gateway waits for the callback.", unit="seconds", gt=0)
     ] = 1.0

@@ -1,0 +1,143 @@
+"""What must hold between settings before a part starts; single values are checked at loading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+from realtime_message.errors import ConfigurationError
+from realtime_message.settings.declarations import all_settings
+from realtime_message.settings.load import DEFAULT, LoadedSettings, tell
+from realtime_message.settings.options import ChannelRule
+
+Part = Literal["callback", "worker", "gateway"]
+PARTS: tuple[Part, ...] = ("callback", "worker", "gateway")
+
+#: Shorter keys can be guessed offline from one token.
+MIN_SECRET_CHARACTERS = 16
+
+
+def check_settings(loaded: LoadedSettings, *parts: Part) -> None:
+    """Check the settings that some parts are about to start with.
+
+    Args:
+        loaded: the settings.
+        parts: the parts; none given means all.
+
+    Raises:
+        ConfigurationError: everything that does not fit together, and what to do.
+    """
+    problems: list[str] = []
+    for part in parts or PARTS:
+        problems.extend(text for text in _CHECKS[part](loaded) if text not in problems)
+    if problems:
+        raise ConfigurationError(tell(problems))
+
+
+def require_token_secret(loaded: LoadedSettings) -> str:
+    """Return the key that signs tokens.
+
+    Raises:
+        ConfigurationError: there is none, or it is too short.
+    """
+    problems = list(_check_token_secret(loaded))
+    if problems:
+        raise ConfigurationError(tell(problems))
+    return loaded.settings.callback.token_secret
+
+
+def _check_callback(loaded: LoadedSettings) -> Iterator[str]:
+    yield from _check_token_secret(loaded)
+    yield from _check_timeouts(loaded)
+    yield from _check_channel_rules(loaded.settings.callback.channels)
+
+
+def _check_gateway(loaded: LoadedSettings) -> Iterator[str]:
+    yield from _check_token_secret(loaded)
+    yield from _check_timeouts(loaded)
+
+
+def _check_token_secret(loaded: LoadedSettings) -> Iterator[str]:
+    path = "callback.token_secret"
+    secret = loaded.settings.callback.token_secret
+    if not secret:
+        alias = all_settings()[path].alias
+        yield (
+            f"{path} is missing: set {alias} to the key that signs the clients' tokens, at least "
+            f"{MIN_SECRET_CHARACTERS} characters (`openssl rand -hex 32` makes one)"
+        )
+    elif len(secret) < MIN_SECRET_CHARACTERS:
+        yield (
+            f"{path} ({loaded.origins[path]}) has {len(secret)} characters: expected at least "
+            f"{MIN_SECRET_CHARACTERS} (`openssl rand -hex 32` makes one)"
+        )
+
+
+def _check_timeouts(loaded: LoadedSettings) -> Iterator[str]:
+    # What takes longer than the gateway waits has an unknown outcome for the client, though it
+    # may have succeeded: each step must be given up before the one around it.
+    chain = (
+        "redis.command_timeout_seconds",
+        "callback.deadline_seconds",
+        "gateway.proxy_timeout_seconds",
+    )
+    for inner, outer in pairwise(chain):
+        if loaded.value(inner) >= loaded.value(outer):
+            yield f"{_name(loaded, inner)} must be below {_name(loaded, outer)}"
+
+
+def _check_channel_rules(rules: list[ChannelRule]) -> Iterator[str]:
+    seen: set[str] = set()
+    for index, rule in enumerate(rules):
+        place = f"callback.channels[{index}]"
+        if rule.pattern in seen:
+            yield f'{place}: there is a rule for the pattern "{rule.pattern}" already'
+        seen.add(rule.pattern)
+        if "owner" in (rule.subscribe, rule.publish) and rule.pattern.count("*") != 1:
+            yield (
+                f'{place}: "owner" is the user whose id stands where the pattern has its *, so '
+                f'the pattern needs one *, not "{rule.pattern}"'
+            )
+
+
+def _check_worker(loaded: LoadedSettings) -> Iterator[str]:
+    worker = loaded.settings.worker
+    if worker.total_workers and worker.partitions.strip():
+        yield (
+            f"{_name(loaded, 'worker.partitions')} and {_name(loaded, 'worker.total_workers')} "
+            "both assign partitions: set one of them"
+        )
+    elif worker.total_workers:
+        numbers = range(worker.total_workers)
+        if worker.id not in {str(number) for number in numbers}:
+            yield (
+                f"{_name(loaded, 'worker.id')} must be this worker's number, 0 to "
+                f"{numbers[-1]}, with {_name(loaded, 'worker.total_workers')}"
+            )
+    yield from _check_partitions(loaded)
+    if worker.backoff_initial_seconds > worker.backoff_max_seconds:
+        yield (
+            f"{_name(loaded, 'worker.backoff_initial_seconds')} must not be above "
+            f"{_name(loaded, 'worker.backoff_max_seconds')}"
+        )
+
+
+def _check_partitions(loaded: LoadedSettings) -> Iterator[str]:
+    count = loaded.settings.redis.partition_count
+    numbers = [int(text) for text in loaded.settings.worker.partitions.split(",") if text.strip()]
+    unknown = [number for number in numbers if number >= count]
+    if unknown or len(set(numbers)) < len(numbers):
+        yield (
+            f"{_name(loaded, 'worker.partitions')}: expected different numbers from 0 to "
+            f"{count - 1}, as {_name(loaded, 'redis.partition_count')}"
+        )
+
+
+def _name(loaded: LoadedSettings, path: str) -> str:
+    value, origin = loaded.value(path), loaded.origins[path]
+    shown = f'"{value}"' if isinstance(value, str) else value
+    return f"{path} = {shown}" + ("" if origin == DEFAULT else f" ({origin})")
+
+
+_CHECKS = {"callback": _check_callback, "worker": _check_worker, "gateway": _check_gateway}

@@ -1,0 +1,20 @@
+"""How a secret is shown: never. A URL keeps all but its password: operators need the address."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "***"
+
+_URL_PASSWORD = re.compile(r"(?<=://)([^:@/?#]*):.*@", re.DOTALL)
+_QUERY_PASSWORD = re.compile(r"([?&][^=&]*password=)[^&]*", re.IGNORECASE)
+
+
+def mask(secret: str) -> str:
+    """Return what may be shown of a secret: nothing, or of a URL all but its passwords."""
+    if not secret:
+        return ""
+    if "://" not in secret:
+        return MASK
+    without_password = _URL_PASSWORD.sub(rf"\1:{MASK}@", secret)
+    return _QUERY_PASSWORD.sub(rf"\1{MASK}", without_password)
