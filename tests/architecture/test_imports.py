@@ -17,6 +17,7 @@ ORDER: list[set[str]] = [
     {"centrifugo", "settings", "telemetry"},
     {"context"},
     {"app"},
+    {"app_import"},
     {"streams"},
     {"callback", "worker"},
     {"gateway", "testing", "console"},
