@@ -1,0 +1,104 @@
+/** What the workers do, as it happens: counts, partitions, and a row for each receipt. */
+
+import { hasText, t } from "../preferences.js";
+import { element, updateList } from "./dom.js";
+import { duration } from "./format.js";
+
+const MIN_PARTITIONS = 8; // the default; more appear as they are seen
+
+export class LivePanel {
+  #figures = {
+    handled: document.getElementById("live-handled"),
+    retries: document.getElementById("live-retries"),
+    dead: document.getElementById("live-dead"),
+    typical: document.getElementById("live-typical"),
+  };
+  #partitions = document.getElementById("partitions");
+  #table = document.getElementById("receipts-table");
+  #rows = document.getElementById("receipts");
+  #empty = document.getElementById("receipts-empty");
+  #isReset = true;
+
+  update(chat) {
+    const { outcomes, counts, rows } = chat.receipts;
+    this.#figures.handled.textContent = String(outcomes.ack);
+    this.#figures.retries.textContent = String(outcomes.retry);
+    this.#figures.dead.textContent = String(outcomes.dead_letter);
+    this.#figures.typical.textContent = duration(chat.receipts.medianMs());
+    updateList(this.#partitions, bars(counts), createBar, refreshBar);
+    const isFresh = !this.#isReset;
+    this.#isReset = false;
+    const create = (receipt) => createRow(receipt, isFresh);
+    updateList(this.#rows, rows, create, (row, receipt) => refreshRow(row, receipt, chat));
+    this.#table.hidden = rows.length === 0;
+    this.#empty.hidden = rows.length > 0;
+  }
+
+  /** Draw everything anew: the language changed. */
+  reset() {
+    this.#isReset = true;
+    this.#rows.replaceChildren();
+  }
+}
+
+function bars(counts) {
+  const highest = Math.max(MIN_PARTITIONS - 1, ...counts.keys());
+  const most = Math.max(1, ...counts.values());
+  return Array.from({ length: highest + 1 }, (_, partition) => {
+    const count = counts.get(partition) ?? 0;
+    return { key: String(partition), partition, count, share: count / most };
+  });
+}
+
+function createBar({ partition }) {
+  const bar = element("span", { class: "bar-fill" });
+  const hide = { "aria-hidden": "true" };
+  return element(
+    "li",
+    {},
+    element("span", { class: "visually-hidden" }),
+    element("span", { class: "bar-count", ...hide }),
+    element("span", { class: "bar-track", ...hide }, bar),
+    element("span", { class: "bar-name", ...hide }, `p${partition}`),
+  );
+}
+
+function refreshBar(item, { partition, count, share }) {
+  const [spoken, number, track] = item.children;
+  spoken.textContent = t("live.partition", { partition, count });
+  number.textContent = count ? String(count) : "";
+  track.firstElementChild.style.setProperty("--share", share.toFixed(3));
+}
+
+function createRow(receipt, isFresh) {
+  const { partition, worker, attempt, outcome, took_ms, age_ms } = receipt;
+  const key = `outcome.${outcome}`;
+  const label = hasText(key) ? t(key) : outcome;
+  const cell = (className, content, title = null) =>
+    element("td", { role: "cell", class: className, title }, content);
+  return element(
+    "tr",
+    { role: "row", class: isFresh ? "receipt fresh" : "receipt" },
+    element("th", { role: "rowheader", class: "receipt-message" }),
+    cell("receipt-took", duration(took_ms), t("live.age", { time: duration(age_ms) })),
+    cell("receipt-partition", element("span", { class: "tag" }, `p${partition}`)),
+    cell("receipt-worker", worker, worker),
+    cell(attempt > 1 ? "attempt-again" : "attempt", t("live.attempt", { attempt })),
+    cell(`receipt-outcome outcome-${outcome}`, label),
+  );
+}
+
+/** The text may be known only after the receipt: the worker can be faster than the broadcast. */
+function refreshRow(row, { id, channel }, chat) {
+  const cell = row.firstElementChild;
+  if (cell.dataset.known) return;
+  const room = chat.rooms.get(channel);
+  const message = room?.find(id);
+  if (message !== undefined) {
+    cell.dataset.known = "true";
+    cell.textContent = message.text;
+  } else {
+    cell.textContent = id.slice(0, 8);
+  }
+  cell.title = t("live.elsewhere", { room: room?.name ?? channel });
+}
