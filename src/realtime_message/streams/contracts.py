@@ -10,8 +10,9 @@ Layout. Partition count and hash are stored at the first start. A process with o
 start.
 
 Lease. A worker may take the lease of a partition that nobody holds, whose lease ran out by the
-server's clock, or that it holds itself. Each take grows the partition's epoch by one; nothing else
-changes it. Renewing moves the expiry and leaves the epoch. Releasing needs holder and epoch.
+server's clock, or that it holds itself. Each take makes the partition's epoch greater than any
+before, also after the server lost data; nothing else changes it. Renewing moves the expiry and
+leaves the epoch. Releasing needs holder and epoch; a released lease cannot be renewed.
 
 Fence. Reading, acknowledging, recording an attempt and burying a dead letter happen only while the
 partition's epoch is still the worker's own, checked in the same atomic step. A lease that ran out
@@ -32,8 +33,7 @@ from typing import Protocol
 import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """A confirmed append.
 
     Attributes:
@@ -89,14 +89,13 @@ class EntryAppender(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A message as read from a stream, not yet decoded.
 
     Attributes:
         id: the entry id, `<ms>-<n>`.
         payload: the `payload` field; None when the entry has none.
-        attempts: how often it was handed to a handler before.
+        attempts: how many attempts were recorded for it before (see record_attempt).
     """
 
     id: str
@@ -117,6 +116,17 @@ class Lease:
     partition: int
     holder: str
     epoch: int
+
+
+class StreamTrimmer(Protocol):
+    """Removes handled entries; what any consumer group has not read and acknowledged stays."""
+
+    async def trim(self, partition: int, retention_seconds: float) -> int:
+        """Remove handled entries older than `retention_seconds`; return how many, about at once.
+
+        Whole blocks of entries are removed, so some handled ones stay longer.
+        """
+        ...
 
 
 class LeaseStore(Protocol):
@@ -165,14 +175,21 @@ class PartitionReader(Protocol):
     async def cycle(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
         """Acknowledge entries and read up to `count` new ones, in one fenced step.
 
+        Entries that an earlier call read but could not return, because its reply was lost, are
+        returned first.
+
         Raises:
-            LeaseLostError: the epoch has moved; nothing was read or acknowledged.
+            LeaseLostError: the epoch has moved; nothing was read that the next owner does not get.
             StreamsUnavailableError: no answer; the same acknowledgements may be sent again.
         """
         ...
 
     async def wait_for_entries(self, timeout_seconds: float) -> bool:
-        """Block on a connection of its own until there are unread entries; False on time-out."""
+        """Block on a connection of its own until there are unread entries; False on time-out.
+
+        It may be cancelled at no cost. After False, call `cycle` all the same: it is what finds out
+        that the lease or the stream is gone.
+        """
         ...
 
     async def record_attempt(self, entry_id: str, attempts: int) -> None:
@@ -185,6 +202,8 @@ class PartitionReader(Protocol):
 
     async def bury(self, entry: Entry, *, reason: str, error: str, attempts: int) -> None:
         """Move an entry to the dead letters and acknowledge it, in one fenced step.
+
+        Safe to repeat: an entry that is no longer pending is not buried again.
 
         Raises:
             LeaseLostError: the epoch has moved.

@@ -52,6 +52,11 @@ class Keys:
         """Hash with the stored assignment and its version."""
         return f"{hash_tag(self.prefix)}:assignment"
 
+    @property
+    def probe(self) -> str:
+        """Never written: what is asked about it shows what the server would allow."""
+        return f"{hash_tag(self.prefix)}:probe"
+
     def _beside(self, partition: int, purpose: str) -> str:
         return f"{hash_tag(self.stream(partition))}:{purpose}"
 

@@ -1,0 +1,43 @@
+"""What should not happen on a healthy server, and was healed by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from realtime_message.telemetry.logs import get_logger
+
+_log = get_logger("streams.incidents")
+
+
+class Incident(msgspec.Struct, frozen=True, gc=False):
+    """Something that should not happen on a healthy server, and was healed.
+
+    Attributes:
+        kind: `group_restored`: the stream or its consumer group was gone. `entries_missing`:
+            pending entries were deleted from the stream by someone else; they are lost.
+        partition: where.
+        count: how many entries it concerns.
+    """
+
+    kind: Literal["group_restored", "entries_missing"]
+    partition: int
+    count: int
+
+
+#: Told of each incident, for metrics; the reader has logged it. Must not raise.
+OnIncident = Callable[[Incident], None]
+
+
+def leave_uncounted(incident: Incident) -> None:
+    """Do nothing: an OnIncident for processes that have no metrics."""
+
+
+def report(incident: Incident, on_incident: OnIncident) -> None:
+    """Log an incident and tell whoever counts them."""
+    _log.error(
+        f"{incident.kind.replace('_', '.', 1)}", partition=incident.partition, count=incident.count
+    )
+    on_incident(incident)

@@ -1,0 +1,161 @@
+"""What an operator sees: partitions, their owners and backlogs, and the workers. Read-only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from realtime_message.errors import StreamsError
+from realtime_message.streams.contracts import MemberView
+from realtime_message.streams.keys import Keys
+from realtime_message.streams.members import member_view
+from realtime_message.streams.session import Session
+
+
+class GroupView(msgspec.Struct, frozen=True, kw_only=True):
+    """A consumer group on a partition's stream.
+
+    Attributes:
+        name: the group's name.
+        consumers: how many it has.
+        pending: entries that were read and not acknowledged.
+        lag: entries not read yet; None where the server cannot tell.
+        last_read: id of the last entry that was read.
+    """
+
+    name: str
+    consumers: int
+    pending: int
+    lag: int | None
+    last_read: str
+
+
+class OwnerView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds a partition's lease.
+
+    Attributes:
+        holder: the member.
+        epoch: under which.
+        acquired_at: since when, in seconds since 1970 by the server's clock.
+        remaining_seconds: for how long, unless it is renewed.
+    """
+
+    holder: str
+    epoch: int
+    acquired_at: float
+    remaining_seconds: float
+
+
+class PartitionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One partition.
+
+    Attributes:
+        partition: its number.
+        stream: the key of its stream.
+        length: entries in the stream, handled ones among them.
+        pending: read by the workers, not acknowledged.
+        lag: not read by the workers yet; None where the server cannot tell.
+        dead_letters: how many were given up.
+        owner: who holds it; None if nobody does.
+        groups: all consumer groups, other systems' too.
+    """
+
+    partition: int
+    stream: str
+    length: int
+    pending: int
+    lag: int | None
+    dead_letters: int
+    owner: OwnerView | None
+    groups: list[GroupView]
+
+
+class Inspector:
+    """Shows the state of one prefix.
+
+    Args:
+        session: where the commands go.
+        keys: the key names.
+        partition_count: how many partitions there are.
+    """
+
+    def __init__(self, session: Session, keys: Keys, partition_count: int) -> None:
+        self._session = session
+        self._keys = keys
+        self._partition_count = partition_count
+
+    async def partitions(self) -> list[PartitionView]:
+        """Return every partition, in one round trip. Raises StreamsError."""
+        keys = self._keys
+        replies = await self._session.call(
+            *[
+                command
+                for partition in range(self._partition_count)
+                for command in (
+                    ("XLEN", keys.stream(partition)),
+                    ("XINFO", "GROUPS", keys.stream(partition)),
+                    ("HMGET", keys.lease(partition), "holder", "epoch", "acquired_at"),
+                    ("PTTL", keys.lease(partition)),
+                    ("XLEN", keys.dead_letters(partition)),
+                )
+            ]
+        )
+        return [
+            self._partition(partition, replies[partition * 5 : partition * 5 + 5])
+            for partition in range(self._partition_count)
+        ]
+
+    async def members(self) -> MemberView:
+        """Return the live members and the stored assignment. Raises StreamsError."""
+        (seconds, _) = await self._session.run("TIME")
+        members, stored = await self._session.call(
+            ("ZRANGE", self._keys.members, int(seconds) * 1000, "+inf", "BYSCORE"),
+            ("HGETALL", self._keys.assignment),
+        )
+        return member_view(_value(members), _value(stored))
+
+    def _partition(self, partition: int, replies: list[Any]) -> PartitionView:
+        length, groups, lease, ttl_ms, dead_letters = replies
+        # A stream that does not exist yet has no groups; that is no error here.
+        shown = [] if isinstance(groups, StreamsError) else [_group(flat) for flat in groups]
+        workers = next((g for g in shown if g.name == self._keys.group(partition)), None)
+        return PartitionView(
+            partition=partition,
+            stream=self._keys.stream(partition),
+            length=_value(length),
+            pending=workers.pending if workers else 0,
+            lag=workers.lag if workers else _value(length),
+            dead_letters=_value(dead_letters),
+            owner=_owner(_value(lease), _value(ttl_ms)),
+            groups=shown,
+        )
+
+
+def _value(reply: Any) -> Any:
+    if isinstance(reply, StreamsError):
+        raise reply
+    return reply
+
+
+def _group(flat: list[Any]) -> GroupView:
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return GroupView(
+        name=fields[b"name"].decode(errors="replace"),
+        consumers=fields[b"consumers"],
+        pending=fields[b"pending"],
+        lag=fields.get(b"lag"),
+        last_read=fields[b"last-delivered-id"].decode(),
+    )
+
+
+def _owner(lease: list[bytes | None], ttl_ms: int) -> OwnerView | None:
+    holder, epoch, acquired_at = lease
+    if holder is None or epoch is None or acquired_at is None:
+        return None  # free, or released
+    return OwnerView(
+        holder=holder.decode(),
+        epoch=int(epoch),
+        acquired_at=int(acquired_at) / 1000,
+        remaining_seconds=max(0, ttl_ms) / 1000,
+    )

@@ -1,0 +1,23 @@
+-- Append an entry unless the same client message was appended within its window.
+--
+-- KEYS[1] stream   the partition's stream
+-- KEYS[2] dedup    string: what the first append of this client message stored; may be absent
+-- ARGV[1] payload    bytes: the entry's payload field
+-- ARGV[2] reply      bytes: kept for resends
+-- ARGV[3] window_ms  integer, milliseconds: how long it is kept
+--
+-- Reply: the new entry's id; for a resend {id of the first entry, reply kept with it}.
+-- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+
+local stream, dedup = KEYS[1], KEYS[2]
+local payload, reply, window_ms = ARGV[1], ARGV[2], ARGV[3]
+
+local stored = redis.call('GET', dedup)
+if stored then
+  local space = string.find(stored, ' ', 1, true)
+  return {string.sub(stored, 1, space - 1), string.sub(stored, space + 1)}
+end
+
+local id = redis.call('XADD', stream, '*', 'payload', payload)
+redis.call('SET', dedup, id .. ' ' .. reply, 'PX', window_ms)
+return id

@@ -1,0 +1,37 @@
+-- Move a pending entry to the dead letters and acknowledge it.
+--
+-- KEYS[1] stream  the partition's stream
+-- KEYS[2] epoch   string: the epoch of the last take; the fence
+-- KEYS[3] dead    stream: the partition's dead letters
+-- ARGV[1] held_epoch  integer: the epoch under which we hold the lease
+-- ARGV[2] group       text
+-- ARGV[3] id          entry id
+-- ARGV[4] payload     bytes: what to keep if the entry was deleted meanwhile
+-- ARGV[5] reason      text: which rule gave it up
+-- ARGV[6] error       text: what went wrong at the last attempt
+-- ARGV[7] attempts    integer: how many there were
+--
+-- Reply: the dead letter's id; an empty text if the entry is not pending (it was buried or
+-- acknowledged before); nil if the epoch has moved.
+-- Errors: NOGROUP; OOM, READONLY and others that refuse writes, before anything is written.
+
+local stream, epoch, dead = KEYS[1], KEYS[2], KEYS[3]
+local held_epoch, group, id, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local reason, error_text, attempts = ARGV[5], ARGV[6], ARGV[7]
+
+if redis.call('GET', epoch) ~= held_epoch then
+  return nil
+end
+if #redis.call('XPENDING', stream, group, id, id, 1) == 0 then
+  return ''
+end
+
+-- All fields of the entry, in their order, then ours.
+local found = redis.call('XRANGE', stream, id, id)[1]
+local fields = found and found[2] or {'payload', payload}
+for _, part in ipairs({'entry_id', id, 'reason', reason, 'error', error_text, 'attempts', attempts}) do
+  fields[#fields + 1] = part
+end
+local dead_id = redis.call('XADD', dead, '*', unpack(fields))
+redis.call('XACK', stream, group, id)
+return dead_id

@@ -1,0 +1,240 @@
+"""The fenced reader of one partition: what a worker reads, acknowledges, retries and buries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from realtime_message.errors import LeaseLostError, StreamsError, StreamsRefusedError
+from realtime_message.streams.connection import Connector
+from realtime_message.streams.contracts import Entry, Lease
+from realtime_message.streams.entry_waiter import EntryWaiter, id_parts
+from realtime_message.streams.fence import Fence
+from realtime_message.streams.incidents import Incident, OnIncident, report
+from realtime_message.streams.keys import Keys
+from realtime_message.streams.scripts import load_script
+from realtime_message.streams.server_errors import GroupMissingError
+from realtime_message.streams.session import Session
+from realtime_message.streams.wire import Command
+
+BEGINNING = "0-0"
+
+
+class RedisPartitionReader:
+    """Reads one partition under one lease. See contracts.PartitionReader.
+
+    Two positions are kept. Up to `_claimed_to` the pending entries of former owners were taken
+    over. Up to `_read_to` new entries were returned; pending ones beyond it can only be those that
+    a lost reply carried, for nobody else may read while the epoch is ours.
+
+    Args:
+        connector: opens the connection of the fence and the one that blocks.
+        session: where the scripts go.
+        keys: the key names.
+        lease: under which is read.
+        consumer: the name in the consumer group.
+        timeout_seconds: how long a command may take.
+        on_incident: told what was healed.
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        session: Session,
+        keys: Keys,
+        lease: Lease,
+        consumer: str,
+        *,
+        timeout_seconds: float,
+        on_incident: OnIncident,
+    ) -> None:
+        self._session = session
+        self._lease = lease
+        self._consumer = consumer
+        self._on_incident = on_incident
+        self._stream = keys.stream(lease.partition)
+        self._group = keys.group(lease.partition)
+        self._epoch_key = keys.epoch(lease.partition)
+        self._dead_key = keys.dead_letters(lease.partition)
+        self._fence = Fence(connector, self._epoch_key, lease, timeout_seconds)
+        self._waiter = EntryWaiter(connector, self._stream, timeout_seconds)
+        self._claimed_to = BEGINNING
+        self._read_to: str | None = None
+        #: Whether a read was sent whose reply did not come.
+        self._has_lost_reply = False
+        self._was_woken = False
+        #: Returned, not yet acknowledged: what a lost consumer group must be given again.
+        self._unacknowledged: dict[str, None] = {}
+
+    async def claim_pending(self, count: int) -> list[Entry]:
+        """Take over entries of former owners. See contracts.PartitionReader.claim_pending."""
+        await self._find_position()
+        entries, self._claimed_to = await self._pending(self._claimed_to, count)
+        return self._returned(entries)
+
+    async def cycle(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
+        """Acknowledge and read in one fenced step. See contracts.PartitionReader.cycle."""
+        if self._has_lost_reply:
+            missed = await self._missed(acknowledged, count)
+            if missed:
+                return self._returned(missed)
+            acknowledged = ()
+        position = await self._find_position()
+        try:
+            entries = await self._read(acknowledged, count)
+        except GroupMissingError:
+            self._forget(acknowledged)
+            await self._restore_group()
+            return []
+        if entries:
+            self._read_to = entries[-1].id
+        elif self._was_woken and count > 0:
+            # By an entry that the group has passed, as when an operator moved it: wait beyond it,
+            # or every wait would end at once.
+            self._read_to = max(position, await self._last_delivered(), key=id_parts)
+        self._was_woken = False
+        return self._returned(entries)
+
+    async def wait_for_entries(self, timeout_seconds: float) -> bool:
+        """Block until there are unread entries. See contracts.PartitionReader.wait_for_entries."""
+        self._was_woken = await self._waiter.wait(await self._find_position(), timeout_seconds)
+        return self._was_woken
+
+    async def record_attempt(self, entry_id: str, attempts: int) -> None:
+        """Keep the number of attempts. See contracts.PartitionReader.record_attempt."""
+        # Redis counts the first delivery as one, before any attempt.
+        arguments = (self._group, self._consumer, entry_id, attempts + 1)
+        await self._run_fenced("entry_retry", [], arguments)
+
+    async def bury(self, entry: Entry, *, reason: str, error: str, attempts: int) -> None:
+        """Move an entry to the dead letters. See contracts.PartitionReader.bury."""
+        arguments = (self._group, entry.id, entry.payload or b"", reason, error, attempts)
+        await self._run_fenced("entry_dead_letter", [self._dead_key], arguments)
+        self._forget([entry.id])
+
+    async def close(self) -> None:
+        """Close both connections."""
+        self._fence.close()
+        await self._waiter.close()
+
+    async def _read(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
+        commands: list[Command] = []
+        if acknowledged:
+            commands.append(("XACK", self._stream, self._group, *acknowledged))
+        if count > 0:
+            commands.append(
+                (
+                    *("XREADGROUP", "GROUP", self._group, self._consumer),
+                    *("COUNT", count, "STREAMS", self._stream, ">"),
+                )
+            )
+        if not commands:
+            return []
+        self._has_lost_reply = self._has_lost_reply or count > 0
+        *_, last = replies = await self._fence.transact(commands)
+        for reply in replies:
+            if isinstance(reply, StreamsError):
+                self._has_lost_reply = False  # it was answered: nothing was delivered
+                raise reply
+        self._forget(acknowledged)
+        if count <= 0:
+            return []
+        self._has_lost_reply = False
+        return [] if last is None else [_entry(entry_id, fields) for entry_id, fields in last[0][1]]
+
+    async def _missed(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
+        """Acknowledge, then return what a read delivered to us without our getting its reply."""
+        await self._read(acknowledged, 0)
+        assert self._read_to is not None  # noqa: S101 - a read was sent
+        entries, self._read_to = await self._pending(self._read_to, count)
+        if not entries:
+            self._has_lost_reply = False
+        return entries
+
+    async def _pending(self, after: str, count: int) -> tuple[list[Entry], str]:
+        """Make pending entries after an id ours; return them and the id up to which was looked.
+
+        An empty list means that there are no more.
+        """
+        while True:
+            arguments = (self._group, self._consumer, after, count)
+            try:
+                rows = await self._run_fenced("pending_claim", [], arguments)
+            except GroupMissingError:
+                await self._restore_group()
+                return [], after
+            if not rows:
+                return [], after
+            found = [
+                _entry(entry_id, fields, max(0, deliveries - 1))
+                for entry_id, deliveries, fields in rows
+                if fields is not None
+            ]
+            if len(found) < len(rows):
+                self._report("entries_missing", len(rows) - len(found))
+            after = str(rows[-1][0], "ascii")
+            if found:
+                return found, after
+
+    async def _find_position(self) -> str:
+        """Return up to where was read; at first, up to where the group had read before us."""
+        if self._read_to is None:
+            self._read_to = await self._last_delivered()
+        return self._read_to
+
+    async def _last_delivered(self) -> str:
+        """Return the id up to which the group has read."""
+        try:
+            groups = await self._session.run("XINFO", "GROUPS", self._stream)
+        except StreamsRefusedError as error:
+            if "no such key" not in str(error):
+                raise
+            return BEGINNING  # the next read restores it
+        for flat in groups:
+            group = dict(zip(flat[::2], flat[1::2], strict=True))
+            if group[b"name"] == self._group.encode():
+                return str(group[b"last-delivered-id"], "ascii")
+        return BEGINNING
+
+    async def _restore_group(self) -> None:
+        """Make the consumer group again where it was, with the pending entries that we know of."""
+        position = self._read_to or BEGINNING
+        known = list(self._unacknowledged)
+        arguments = (self._group, self._consumer, position, *known)
+        start = await self._run_fenced("group_restore", [], arguments)
+        self._read_to = str(start, "ascii")
+        if self._read_to != position:
+            self._unacknowledged.clear()
+        self._report("group_restored", len(self._unacknowledged))
+
+    async def _run_fenced(
+        self, name: str, more_keys: Sequence[str], arguments: Sequence[str | bytes | int]
+    ) -> Any:
+        """Run a script whose first key is the stream, whose second key and argument the epoch."""
+        reply = await self._session.run_script(
+            load_script(name),
+            [self._stream, self._epoch_key, *more_keys],
+            [self._lease.epoch, *arguments],
+        )
+        if reply is None:
+            raise LeaseLostError(self._lease.partition, self._lease.epoch)
+        return reply
+
+    def _returned(self, entries: list[Entry]) -> list[Entry]:
+        self._unacknowledged.update(dict.fromkeys([entry.id for entry in entries]))
+        return entries
+
+    def _forget(self, entry_ids: Iterable[str]) -> None:
+        for entry_id in entry_ids:
+            self._unacknowledged.pop(entry_id, None)
+
+    def _report(self, kind: Any, count: int) -> None:
+        report(Incident(kind, self._lease.partition, count), self._on_incident)
+
+
+def _entry(entry_id: bytes, fields: list[bytes], attempts: int = 0) -> Entry:
+    """Return an entry. `payload` is the first field; other writers may have put it elsewhere."""
+    if fields[0] == b"payload":
+        return Entry(str(entry_id, "ascii"), fields[1], attempts)
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    return Entry(str(entry_id, "ascii"), named.get(b"payload"), attempts)

@@ -1,0 +1,134 @@
+"""Everything that the streams offer, from one URL."""
+
+from __future__ import annotations
+
+from realtime_message.settings import RedisSettings
+from realtime_message.streams.append import PipelinedAppender
+from realtime_message.streams.connection import Connector
+from realtime_message.streams.contracts import Lease
+from realtime_message.streams.dead_letters import RedisDeadLetters
+from realtime_message.streams.incidents import OnIncident, leave_uncounted
+from realtime_message.streams.inspect import Inspector
+from realtime_message.streams.keys import Keys
+from realtime_message.streams.layout import Layout
+from realtime_message.streams.leases import RedisLeaseRenewer, RedisLeaseStore
+from realtime_message.streams.members import RedisMemberStore
+from realtime_message.streams.read import RedisPartitionReader
+from realtime_message.streams.session import Session
+from realtime_message.streams.startup import check_server, wait_until_ready
+from realtime_message.streams.trim import RedisStreamTrimmer
+
+
+class Streams:
+    """The streams of one prefix on one server. Made by `open_streams`.
+
+    Attributes:
+        settings: as it was opened with.
+        keys: every key name.
+        layout: partition count and hash, stored and checked.
+        leases: takes and gives back leases.
+        members: who is there, and who should own what.
+        trimmer: removes handled entries.
+        dead_letters: reads what was given up.
+        inspect: what an operator sees.
+    """
+
+    def __init__(self, settings: RedisSettings, on_incident: OnIncident = leave_uncounted) -> None:
+        self.settings = settings
+        self.keys = Keys(settings.prefix)
+        self._on_incident = on_incident
+        self._connector = Connector(settings)
+        self._session = Session(self._connector, settings.command_timeout_seconds)
+        self._appender: PipelinedAppender | None = None
+        self.layout = Layout(self._session, self.keys, settings.partition_count)
+        self.leases = RedisLeaseStore(self._session, self.keys)
+        self.members = RedisMemberStore(self._session, self.keys)
+        self.trimmer = RedisStreamTrimmer(self._session, self.keys)
+        self.dead_letters = RedisDeadLetters(self._session, self.keys)
+        self.inspect = Inspector(self._session, self.keys, settings.partition_count)
+
+    @property
+    def where(self) -> str:
+        """The server's URL without its password, for texts and logs."""
+        return self._connector.where
+
+    @property
+    def partition_count(self) -> int:
+        """How many partitions there are."""
+        return self.settings.partition_count
+
+    async def check(self) -> None:
+        """Check server and layout, and make the consumer groups that are missing.
+
+        Raises:
+            StartupError: a process with these settings must not start.
+            StreamsError: the server did not answer, or refused.
+        """
+        await check_server(self._session, self.keys, self.where)
+        await self.layout.ensure()
+
+    async def appender(self) -> PipelinedAppender:
+        """Return the appender that all of this process share, connected.
+
+        Raises:
+            StreamsError: it cannot connect.
+        """
+        if self._appender is None:
+            appender = PipelinedAppender(
+                self._connector,
+                self.keys,
+                self.partition_count,
+                self.settings.command_timeout_seconds,
+            )
+            await appender.connect()
+            self._appender = appender
+        return self._appender
+
+    def reader(self, lease: Lease, consumer: str) -> RedisPartitionReader:
+        """Return a fenced reader under a lease; close it when the lease ends.
+
+        Args:
+            lease: as acquired.
+            consumer: the name in the consumer group (see keys.consumer_name).
+        """
+        return RedisPartitionReader(
+            self._connector,
+            self._session,
+            self.keys,
+            lease,
+            consumer,
+            timeout_seconds=self.settings.command_timeout_seconds,
+            on_incident=self._on_incident,
+        )
+
+    def renewer(self) -> RedisLeaseRenewer:
+        """Return a renewer for a thread of its own; the thread closes it."""
+        return RedisLeaseRenewer(self._connector, self.keys)
+
+    async def close(self) -> None:
+        """Wait for appends that were taken, then close what was not given away."""
+        if self._appender is not None:
+            await self._appender.close()
+        self._session.close()
+
+
+async def open_streams(
+    settings: RedisSettings, on_incident: OnIncident = leave_uncounted
+) -> Streams:
+    """Connect, check the server and the layout, make the consumer groups.
+
+    Args:
+        settings: where the server is, and how many partitions there are.
+        on_incident: told of what was healed, for metrics.
+
+    Raises:
+        StartupError: unreachable within startup_timeout_seconds, login refused, a server that is
+            too old or lacks a command or right, or another layout. The text says what to do.
+    """
+    streams = Streams(settings, on_incident)
+    try:
+        await wait_until_ready(streams.check, streams.where, settings.startup_timeout_seconds)
+    except BaseException:
+        await streams.close()
+        raise
+    return streams

@@ -1,0 +1,164 @@
+"""Whether a server can be used: what it knows, what it allows, and how long to wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from realtime_message.errors import (
+    ConfigurationError,
+    StartupError,
+    StreamsRefusedError,
+    StreamsUnavailableError,
+    UnsupportedServerError,
+)
+from realtime_message.streams.keys import Keys
+from realtime_message.streams.server_errors import (
+    CommandForbiddenError,
+    CommandUnknownError,
+    LoginRefusedError,
+    ReadOnlyServerError,
+)
+from realtime_message.streams.session import Session
+from realtime_message.streams.wire import Command
+from realtime_message.telemetry.logs import get_logger
+
+#: Groups with their lag, and scripts whose errors keep their code.
+OLDEST_VERSION = (7, 0)
+
+RETRY_INITIAL_SECONDS = 0.05
+RETRY_MAX_SECONDS = 1.0
+
+_log = get_logger("streams.startup")
+
+
+async def wait_until_ready(
+    start: Callable[[], Awaitable[None]], where: str, timeout_seconds: float
+) -> None:
+    """Run a start until Redis takes part in it, with growing pauses.
+
+    Args:
+        start: what needs Redis; it may be run several times.
+        where: the server, without its password.
+        timeout_seconds: for how long to try; at least one attempt is made.
+
+    Raises:
+        StartupError: it cannot work, or not within the time; the text says what to do.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + timeout_seconds
+    pause_seconds = RETRY_INITIAL_SECONDS
+    while True:
+        try:
+            await start()
+            return
+        except StreamsUnavailableError as error:
+            if loop.time() + pause_seconds >= give_up_at:
+                raise StartupError(
+                    f"Redis at {where} could not be reached within {timeout_seconds:g} s "
+                    f"({error}): start it, or correct redis.url (REDIS_URL)"
+                ) from None
+            _log.info("redis.waiting", redis=where, reason=str(error))
+        except LoginRefusedError as error:
+            raise ConfigurationError(
+                f"Redis at {where} refused the login ({error}): correct user and password in "
+                "redis.url (REDIS_URL), redis://user:password@host:port"
+            ) from None
+        except ReadOnlyServerError:
+            raise ConfigurationError(
+                f"Redis at {where} is a read-only replica: let redis.url (REDIS_URL) name the "
+                "primary"
+            ) from None
+        except (CommandForbiddenError, CommandUnknownError) as error:
+            raise UnsupportedServerError(f"Redis at {where} cannot be used: {error}") from None
+        except StreamsRefusedError as error:
+            raise StartupError(f"Redis at {where} refused the start: {error}") from None
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(pause_seconds * 2, RETRY_MAX_SECONDS)
+
+
+async def check_server(session: Session, keys: Keys, where: str) -> None:
+    """Check that the server is new enough, and knows and allows what is needed.
+
+    Raises:
+        UnsupportedServerError: it is not, or does not; the text names every command.
+        StreamsError: no answer, or a refusal that has nothing to do with commands.
+    """
+    try:
+        information = await session.run("INFO")
+    except CommandForbiddenError:
+        information = b""  # the commands themselves are asked for below
+    _check_information(information.decode(errors="replace"), where)
+    replies = await session.call(*_harmless_commands(keys))
+    wrong = [r for r in replies if isinstance(r, CommandForbiddenError | CommandUnknownError)]
+    if wrong:
+        texts = "; ".join(dict.fromkeys(str(error) for error in wrong))
+        raise UnsupportedServerError(
+            f"Redis at {where} does not know, or does not allow this user, what is needed: {texts}."
+            " Give the user these commands on all keys of the prefix (two patterns: "
+            f"~{keys.prefix}:* and ~{{{keys.prefix}*), or use another server"
+        )
+    for reply in replies:
+        if isinstance(reply, StreamsUnavailableError | ReadOnlyServerError | LoginRefusedError):
+            raise reply
+
+
+def _check_information(information: str, where: str) -> None:
+    fields = dict(line.split(":", 1) for line in information.splitlines() if ":" in line)
+    version = fields.get("redis_version", "")
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers and numbers < OLDEST_VERSION:
+        oldest = ".".join(map(str, OLDEST_VERSION))
+        raise UnsupportedServerError(
+            f"Redis at {where} has version {version}; {oldest} or newer is needed, or Valkey"
+        )
+    if fields.get("redis_mode") == "cluster":
+        raise UnsupportedServerError(
+            f"Redis at {where} is a node of a Redis Cluster, which this version cannot use: let "
+            "redis.url (REDIS_URL) name a standalone server"
+        )
+
+
+def _harmless_commands(keys: Keys) -> list[Command]:
+    """Return every command we use, in a form that changes nothing and reads no user's data.
+
+    On a key that never exists each is a no-op or an error; what counts is whether the error says
+    that the command is unknown or not allowed.
+    """
+    probe = keys.probe
+    return [
+        ("XLEN", keys.stream(0)),
+        ("GET", keys.epoch(0)),
+        ("XADD", probe, "NOMKSTREAM", "*", "payload", ""),
+        ("XLEN", probe),
+        ("XRANGE", probe, "-", "+", "COUNT", 1),
+        ("XREAD", "COUNT", 1, "STREAMS", probe, "0-0"),
+        ("XREADGROUP", "GROUP", "probe", "probe", "COUNT", 1, "STREAMS", probe, ">"),
+        ("XACK", probe, "probe", "0-1"),
+        ("XPENDING", probe, "probe"),
+        ("XCLAIM", probe, "probe", "probe", 0, "0-1", "JUSTID"),
+        ("XTRIM", probe, "MINID", "0-1"),
+        ("XGROUP", "CREATE", probe, "probe", "0"),
+        ("XINFO", "GROUPS", probe),
+        ("XINFO", "STREAM", probe),
+        ("WATCH", probe),
+        ("MULTI",),
+        ("EXEC",),
+        ("GET", probe),
+        ("SET", probe, "", "XX"),
+        ("DEL", probe),
+        ("EXISTS", probe),
+        ("PEXPIRE", probe, 1),
+        ("PTTL", probe),
+        ("HGET", probe, "probe"),
+        ("HMGET", probe, "probe"),
+        ("HGETALL", probe),
+        ("ZADD", probe, "XX", 0, "probe"),
+        ("ZREM", probe, "probe"),
+        ("ZRANGE", probe, 0, -1),
+        ("ZREMRANGEBYSCORE", probe, "-inf", "-inf"),
+        ("TIME",),
+        ("SCRIPT", "LOAD", "return 1"),
+        ("EVALSHA", "0" * 40, 0),
+        ("EVAL", "return 1", 0),
+    ]
