@@ -9,7 +9,8 @@ RealtimeMessageError
 │   └── PortInUseError            another program listens on the port
 ├── StreamsError                  Redis did not do what was asked
 │   ├── StreamsUnavailableError   unreachable, loading, failing over, too slow: try again
-│   ├── StreamsRefusedError       Redis answered with an error (full, read-only, no right)
+│   ├── StreamsRefusedError       Redis answered with an error (read-only, no right)
+│   │   └── StreamsFullError      Redis has no room for more
 │   └── LeaseLostError            another worker holds the partition now
 └── MalformedEntryError           a stream entry is not one of ours
 
@@ -71,6 +72,10 @@ class StreamsUnavailableError(StreamsError):
 
 class StreamsRefusedError(StreamsError):
     """Redis answered with an error: out of memory, read-only, not enough replicas, no right."""
+
+
+class StreamsFullError(StreamsRefusedError):
+    """Redis has no room for more: its memory limit is reached."""
 
 
 class LeaseLostError(StreamsError):

@@ -1,18 +1,40 @@
 """The proxy events: what Centrifugo v6 posts to the callback service.
 
 Field names, and which of them are left out when empty, are Centrifugo's (its proxy protocol's JSON
-form). Unknown fields are ignored, so that a newer Centrifugo is understood.
+form). Unknown fields are ignored, so that a newer Centrifugo is understood; so are unknown values
+of `transport`, `protocol` and `encoding`.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-from typing import Any
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import msgspec
 
 _EMPTY = msgspec.Raw(b"")
+
+
+class EventKind(StrEnum):
+    """The proxy events, named as in the URLs that `rtm centrifugo config` writes."""
+
+    connect = "connect"
+    refresh = "refresh"
+    subscribe = "subscribe"
+    sub_refresh = "sub_refresh"
+    publish = "publish"
+    rpc = "rpc"
+
+
+class MalformedEventError(ValueError):
+    """A body is not the proxy event that its URL says; the text names the field."""
+
+
+#: What decoding JSON of unknown origin may raise: broken JSON and wrong types, text that is not
+#: UTF-8, and nesting beyond what the decoder takes (about a thousand levels).
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class ProxyEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -42,24 +64,27 @@ class WithData(ProxyEvent, frozen=True, kw_only=True, gc=False):
         """The client's data as bytes; empty when there is none.
 
         Raises:
-            ValueError: `b64data` is not base64.
+            MalformedEventError: `b64data` is not base64.
         """
         if self.b64data:
             try:
                 return base64.b64decode(self.b64data, validate=True)
-            except binascii.Error as error:
-                raise ValueError(f"b64data is not base64: {error}") from None
+            except ValueError as error:  # binascii.Error, and non-ASCII text
+                raise MalformedEventError(f"b64data is not base64: {error}") from None
         return bytes(self.raw_data)
 
     @property
     def data(self) -> Any:
-        """The client's data decoded from JSON; None when there is none.
+        """The client's data decoded from JSON, anew at each use; None when there is none.
 
         Raises:
-            ValueError: the data is not JSON.
+            MalformedEventError: the data is not JSON.
         """
         data = self.data_bytes
-        return msgspec.json.decode(data) if data else None
+        try:
+            return msgspec.json.decode(data) if data else None
+        except UNREADABLE as error:
+            raise MalformedEventError(f"the data is not JSON: {error}") from None
 
 
 class ConnectEvent(WithData, frozen=True, kw_only=True, gc=False):
@@ -116,3 +141,22 @@ class RpcEvent(UserEvent, frozen=True, kw_only=True, gc=False):
     """A client calls a method."""
 
     method: str = ""
+
+
+E = TypeVar("E", bound=ProxyEvent)
+
+
+def event_decoder(kind: type[E]) -> Callable[[bytes], E]:
+    """Return a function that decodes the body of one kind of proxy event.
+
+    It raises MalformedEventError for a body that is no such event.
+    """
+    decode_json = msgspec.json.Decoder(kind).decode
+
+    def decode(body: bytes) -> E:
+        try:
+            return decode_json(body)
+        except UNREADABLE as error:
+            raise MalformedEventError(f"the body is no {kind.__name__}: {error}") from None
+
+    return decode

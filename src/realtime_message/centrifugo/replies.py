@@ -31,7 +31,7 @@ class Code(IntEnum):
     PAYLOAD_TOO_LARGE = 413
     INVALID_CHANNEL = 414
     RATE_LIMITED = 429
-    HOOK_FAILED = 500
+    INTERNAL_ERROR = 500
     UNAVAILABLE = 503
     TIMED_OUT = 504
     BACKLOG_FULL = 507
@@ -43,7 +43,7 @@ class Code(IntEnum):
 
 
 _TEMPORARY = frozenset(
-    {Code.RATE_LIMITED, Code.HOOK_FAILED, Code.UNAVAILABLE, Code.TIMED_OUT, Code.BACKLOG_FULL}
+    {Code.RATE_LIMITED, Code.INTERNAL_ERROR, Code.UNAVAILABLE, Code.TIMED_OUT, Code.BACKLOG_FULL}
 )
 
 
@@ -142,27 +142,74 @@ def encode_signal(signal: Refuse | Disconnect) -> bytes:
 
 
 def encode_result(reply: ConnectReply | SubscribeReply | PublishReply) -> bytes:
-    """Return the body of a reply that permits; fields at their defaults are left out."""
-    return _encode({"result": _filled(reply)})
+    """Return the body of a reply that permits; fields at their defaults are left out.
+
+    Raises:
+        TypeError: a field has another type than it says, which Centrifugo would not understand.
+    """
+    return _encode({"result": filled_fields(reply)})
 
 
-def _filled(reply: msgspec.Struct) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for field in msgspec.structs.fields(reply):
-        value = getattr(reply, field.name)
-        default = field.default_factory() if callable(field.default_factory) else field.default
+def encode_publish_result(
+    reply: PublishReply, data: Any = msgspec.UNSET, *, idempotency_key: str = ""
+) -> bytes:
+    """Return the body of a reply that lets a publication through.
+
+    Args:
+        reply: what the hook returned, or its default.
+        data: what is broadcast; unset leaves it to the reply, or to the client's own data.
+        idempotency_key: Centrifugo 6.8.0 and later broadcast what has the same key once.
+
+    Raises:
+        TypeError: a field of the reply has another type than it says.
+    """
+    fields = {} if reply == _PERMITTED else filled_fields(reply)
+    if data is not msgspec.UNSET:
+        fields["data"] = data
+    if idempotency_key:
+        fields["idempotency_key"] = idempotency_key
+    return _encode({"result": fields})
+
+
+_PERMITTED = PublishReply()
+
+
+def filled_fields(reply: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a reply that say something, in Centrifugo's form.
+
+    Raises:
+        TypeError: a field has another type than it says.
+    """
+    fields = msgspec.structs.fields(reply)
+    said = {
+        field.name: value
+        for field in fields
+        if (value := getattr(reply, field.name)) is not msgspec.UNSET and value is not None
+    }
+    # One field of a wrong type (a user id that is a number, a time with a fraction) makes
+    # Centrifugo throw the whole reply away, and only its log would say why.
+    try:
+        checked = msgspec.convert(said, type(reply))
+    except msgspec.ValidationError as error:
+        raise TypeError(f"{type(reply).__name__}: {error}") from None
+    return {
+        field.name: _wire_form(value)
+        for field in fields
         # A user id is stated even when empty: "anonymous" is an answer, its absence is none.
-        if field.name == "user" or (value is not None and value != default):
-            fields[field.name] = _wire_form(value)
-    return fields
+        if field.name in said
+        and ((value := getattr(checked, field.name)) != _default(field) or field.name == "user")
+    }
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
 def _wire_form(value: Any) -> Any:
     if isinstance(value, Override):
-        switches = ((name, getattr(value, name)) for name in value.__struct_fields__)
-        return {name: {"value": on} for name, on in switches if on is not None}
+        return {name: {"value": on} for name, on in filled_fields(value).items()}
     if isinstance(value, SubscriptionOptions):
-        return _filled(value)
-    if isinstance(value, dict):
-        return {key: _wire_form(item) for key, item in value.items()}
+        return filled_fields(value)
+    if isinstance(value, dict) and any(isinstance(v, SubscriptionOptions) for v in value.values()):
+        return {channel: _wire_form(options) for channel, options in value.items()}
     return value

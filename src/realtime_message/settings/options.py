@@ -131,6 +131,10 @@ class CallbackSettings(Section, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = ""
+    previous_token_secret: Annotated[
+        str,
+        option("The key that tokens were signed with before; accepted as well.", secret=True),
+    ] = ""
     secret: Annotated[
         str,
         option(
@@ -139,6 +143,10 @@ class CallbackSettings(Section, frozen=True, kw_only=True):
             environment="CENTRIFUGO_VAR_CALLBACK_SECRET",
             secret=True,
         ),
+    ] = ""
+    previous_secret: Annotated[
+        str,
+        option("The secret shared before; accepted as well, while it is changed.", secret=True),
     ] = ""
     allow_anonymous: Annotated[
         bool, option("Let clients without a token connect, as the user with the empty id.")
@@ -161,6 +169,18 @@ class CallbackSettings(Section, frozen=True, kw_only=True):
             gt=0,
         ),
     ] = 0.9
+    hook_threads: Annotated[
+        int, option("Hooks that are no coroutine functions, run at once in threads.", ge=1)
+    ] = 16
+    keep_alive_seconds: Annotated[
+        float,
+        option(
+            "How long a connection stays open without a request. Centrifugo does not repeat a "
+            "request that meets a closing connection: keep it long.",
+            unit="seconds",
+            gt=0,
+        ),
+    ] = 3600.0
     dedup_field: Annotated[
         str,
         option(

@@ -1,0 +1,1 @@
+"""Pipeline 1: the HTTP service that Centrifugo calls, in the order a request travels."""

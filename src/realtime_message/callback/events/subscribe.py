@@ -1,0 +1,45 @@
+"""Whether a client may subscribe to a channel."""
+
+from __future__ import annotations
+
+from realtime_message.app import App
+from realtime_message.callback.admit import Admission, Refusal
+from realtime_message.callback.exchange import Exchange
+from realtime_message.callback.hooks import HookRunner
+from realtime_message.centrifugo.events import MalformedEventError, SubscribeEvent, event_decoder
+from realtime_message.centrifugo.replies import Code, SubscribeReply, encode_result
+from realtime_message.telemetry.callback_metrics import Outcome
+
+_decode = event_decoder(SubscribeEvent)
+_PERMIT = SubscribeReply()
+
+
+class SubscribeHandler:
+    """The event handler of subscribe: the channel's rule first, then the hook."""
+
+    def __init__(self, app: App, admission: Admission, hooks: HookRunner) -> None:
+        self._app = app
+        self._admission = admission
+        self._hooks = hooks
+
+    def handle(self, body: bytes, exchange: Exchange) -> None:
+        """Answer one subscribe event."""
+        try:
+            event = _decode(body)
+        except MalformedEventError as error:
+            exchange.refuse(Code.INVALID_PAYLOAD, str(error))
+            return
+        channel = self._admission.channel(event.channel)
+        refusal = channel if isinstance(channel, Refusal) else channel.subscribe_refusal(event.user)
+        if refusal is not None:
+            exchange.refuse(refusal.code, refusal.message)
+            return
+
+        def permit(reply: SubscribeReply | None) -> None:
+            exchange.answer(Outcome.accepted, encode_result(reply or _PERMIT))
+
+        hook = self._app.subscribe_hooks.find(event.channel)
+        if hook is None:
+            permit(None)
+        else:
+            self._hooks.run(exchange, hook, event, SubscribeReply, permit)

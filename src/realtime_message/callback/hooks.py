@@ -1,0 +1,97 @@
+"""Calls the hooks of the user's App: coroutine functions in the event loop, others in threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from secrets import token_hex
+from typing import TypeVar
+
+from realtime_message.app import Handler
+from realtime_message.callback.exchange import Exchange
+from realtime_message.centrifugo.events import ProxyEvent
+from realtime_message.centrifugo.replies import Code
+from realtime_message.errors import Disconnect, Refuse
+from realtime_message.telemetry.logs import get_logger
+
+R = TypeVar("R")
+
+_log = get_logger("callback.hooks")
+
+
+class HookRunner:
+    """Calls hooks, and answers in their place when they raise.
+
+    Args:
+        max_threads: how many hooks that are no coroutine functions may run at once. Such a hook
+            cannot be stopped at its deadline: it keeps its thread until it returns.
+    """
+
+    def __init__(self, max_threads: int) -> None:
+        self._threads = ThreadPoolExecutor(max_threads, thread_name_prefix="hook")
+
+    def close(self) -> None:
+        """Let go of the threads; what waits for one is dropped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def run(
+        self,
+        exchange: Exchange,
+        hook: Handler,
+        event: ProxyEvent,
+        reply_type: type[R],
+        then: Callable[[R | None], None],
+    ) -> None:
+        """Call a hook in a task, then go on with what it returned.
+
+        Args:
+            exchange: what is answered if the hook raises, returns something else, or takes longer
+                than the deadline.
+            hook: the user's function.
+            event: what it is called with.
+            reply_type: what it may return, beside None.
+            then: called with its reply.
+        """
+        exchange.run(self._run(exchange, hook, event, reply_type, then))
+
+    async def _run(
+        self,
+        exchange: Exchange,
+        hook: Handler,
+        event: ProxyEvent,
+        reply_type: type[R],
+        then: Callable[[R | None], None],
+    ) -> None:
+        try:
+            then(_checked(await self._call(hook, event), hook, reply_type))
+        except (Refuse, Disconnect) as signal:
+            exchange.obey(signal)
+        except asyncio.CancelledError:
+            _log.warning(
+                "hook.timed_out", hook=hook.name, proxy_event=exchange.event, client=event.client
+            )
+            raise
+        except Exception:  # noqa: BLE001 - a user's function may raise anything
+            request_id = token_hex(4)
+            _log.exception(
+                "hook.failed",
+                hook=hook.name,
+                proxy_event=exchange.event,
+                client=event.client,
+                request_id=request_id,
+            )
+            exchange.fail(Code.INTERNAL_ERROR, f"internal error (request {request_id})")
+
+    async def _call(self, hook: Handler, event: ProxyEvent) -> object:
+        if hook.is_async:
+            return await hook.function(event)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, hook.function, event)
+
+
+def _checked(reply: object, hook: Handler, reply_type: type[R]) -> R | None:
+    if reply is None or isinstance(reply, reply_type):
+        return reply
+    raise TypeError(
+        f"{hook.name} returned {type(reply).__name__}; it may return {reply_type.__name__} or None"
+    )

@@ -1,0 +1,83 @@
+"""An EntryAppender without a server, which can be told to hold its outcomes back or to fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from realtime_message.errors import StreamsUnavailableError
+from realtime_message.message import Message, decode_message
+from realtime_message.streams.contracts import Appended, Dedup, OnAppended
+
+
+@dataclass
+class MemoryAppender:
+    """Keeps entries in lists; outcomes come in the next turn of the event loop.
+
+    Attributes:
+        failure: what every append ends with; None lets them succeed.
+        is_holding: whether outcomes wait until `release`.
+    """
+
+    failure: Exception | None = None
+    is_holding: bool = False
+    entries: list[tuple[int, bytes]] = field(default_factory=list)
+    _kept: dict[str, Appended] = field(default_factory=dict)
+    _held: deque[Callable[[], None]] = field(default_factory=deque)
+
+    @property
+    def messages(self) -> list[Message]:
+        """What was appended, in order."""
+        return [decode_message(payload) for _, payload in self.entries]
+
+    def submit(
+        self, partition: int, payload: bytes, on_appended: OnAppended, dedup: Dedup | None = None
+    ) -> None:
+        """Append; see contracts.EntryAppender."""
+
+        def finish() -> None:
+            on_appended(self.failure or self._store(partition, payload, dedup))
+
+        if self.is_holding:
+            self._held.append(finish)
+        else:
+            asyncio.get_running_loop().call_soon(finish)
+
+    async def append(self, partition: int, payload: bytes, dedup: Dedup | None = None) -> Appended:
+        """Append and wait; see contracts.EntryAppender."""
+        future: asyncio.Future[Appended | Exception] = asyncio.get_running_loop().create_future()
+        self.submit(partition, payload, future.set_result, dedup)
+        outcome = await future
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def check(self) -> None:
+        """Raise what appends end with."""
+        if self.failure is not None:
+            raise self.failure
+        if self.is_holding:
+            raise StreamsUnavailableError("outcomes are held back")
+
+    def release(self, count: int | None = None) -> None:
+        """Let outcomes go that were held back: all of them, or the oldest `count`."""
+        for _ in range(len(self._held) if count is None else count):
+            self._held.popleft()()
+
+    @property
+    def held(self) -> int:
+        """How many outcomes are held back."""
+        return len(self._held)
+
+    def _store(self, partition: int, payload: bytes, dedup: Dedup | None) -> Appended:
+        if dedup is not None and dedup.key in self._kept:
+            return self._kept[dedup.key]
+        self.entries.append((partition, payload))
+        appended = Appended(f"{len(self.entries)}-0")
+        if dedup is not None:
+            self._kept[dedup.key] = msgspec.structs.replace(appended, stored_reply=dedup.reply)
+        return appended

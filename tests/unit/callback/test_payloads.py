@@ -1,0 +1,289 @@
+"""What clients may publish, and that what subscribers see cannot be forged."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime_message.callback.payloads import (
+    OUR_FIELDS,
+    InvalidPayloadError,
+    client_message_id,
+    dedup_key,
+    publication,
+    read_payload,
+)
+from realtime_message.message import Message
+
+MESSAGE = Message(
+    id="our-id",
+    channel="chat",
+    partition_id=1,
+    user_id="56",
+    user_name="Ann",
+    text="t",
+    timestamp="2026-01-31T12:00:00.000Z",
+    raw="{}",
+    client_id="C1",
+)
+
+
+def seen(data: bytes, client_id=None) -> bytes:
+    fields = read_payload(data, takes_any=True).fields
+    assert fields is not None
+    return msgspec.json.encode(publication(fields, MESSAGE, client_id))
+
+
+def id_of(data: bytes, *, takes_any: bool = False):
+    fields = read_payload(data, takes_any=True).fields
+    assert fields is not None
+    raw = client_message_id(fields, "id", takes_any=takes_any)
+    return None if raw is None else bytes(raw)
+
+
+def test_a_chat_message() -> None:
+    """Its text is taken out, its data is kept as it came."""
+    payload = read_payload(b'{"text":" hi ","n":1.0}', takes_any=False)
+    assert (payload.text, payload.raw) == (" hi ", '{"text":" hi ","n":1.0}')
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "there is no data"),
+        (b"null", 'the data must be an object whose "text" is a string'),
+        (b"[]", 'the data must be an object whose "text" is a string'),
+        (b'"hello"', 'the data must be an object whose "text" is a string'),
+        (b"{}", 'the data has no "text"'),
+        (b'{"text":null}', 'the data must be an object whose "text" is a string'),
+        (b'{"text":5}', 'the data must be an object whose "text" is a string'),
+        (b'{"text":""}', '"text" is empty'),
+        (b'{"text":" \\n\\t\\u00a0"}', '"text" is empty'),
+        (b'{"text":"' + b"x" * 5001 + b'"}', '"text" has 5001 characters; at most 5000 fit'),
+        (b"\x00\xff", "the data is not JSON"),
+        (b'{"text":"\\ud800"}', "the data is not JSON"),
+        (b'{"text":"hi"', "the data is not JSON"),
+    ],
+)
+def test_what_is_no_chat_message(data, text) -> None:
+    """Each is refused with the reason."""
+    with pytest.raises(InvalidPayloadError) as caught:
+        read_payload(data, takes_any=False)
+    assert str(caught.value).startswith(text)
+
+
+def test_the_longest_text_fits() -> None:
+    """5000 characters, whatever their number of bytes."""
+    data = json.dumps({"text": "ж" * 5000}).encode()
+    assert len(read_payload(data, takes_any=False).text) == 5000
+
+
+@pytest.mark.parametrize(
+    "data", [b"null", b"[1,2]", b'"x"', b"12345678901234567890", b"true", b" [ ] ", b"1e999"]
+)
+def test_any_takes_values_that_are_no_objects(data) -> None:
+    """They have no fields, and no text."""
+    payload = read_payload(data, takes_any=True)
+    assert (payload.raw, payload.text, payload.fields) == (data.decode(), "", None)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"), [(b"{}", ""), (b'{"text":"hi"}', "hi"), (b'{"text":[1]}', "")]
+)
+def test_any_takes_objects(data, text) -> None:
+    """Their text is taken where there is one."""
+    assert read_payload(data, takes_any=True).text == text
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"nul", b"[1,]", b"{]", b"\xff", b"01", b'{"a":NaN}', b"[" * 50_000]
+)
+def test_any_takes_json_only(data) -> None:
+    """What is not JSON is refused, also by the rule that takes everything."""
+    with pytest.raises(InvalidPayloadError):
+        read_payload(data, takes_any=True)
+
+
+def test_subscribers_see_the_clients_fields_and_ours() -> None:
+    """The client's values keep their bytes."""
+    assert seen(b'{"text":"\\u003cb\\u003e","n":12345678901234567890,"f":1.0,"d":{"z":[ 1 ]}}') == (
+        b'{"text":"\\u003cb\\u003e","n":12345678901234567890,"f":1.0,"d":{"z":[ 1 ]},'
+        b'"id":"our-id","user":{"id":"56","name":"Ann"},"timestamp":"2026-01-31T12:00:00.000Z"}'
+    )
+
+
+def test_the_clients_own_id_has_a_name_of_its_own() -> None:
+    """It is carried as it was written."""
+    raw = client_message_id({"id": msgspec.Raw(b'"m1"')}, "id", takes_any=False)
+    body = json.loads(seen(b'{"id":"m1","text":"x"}', raw))
+    assert (body["id"], body["clientMessageId"]) == ("our-id", "m1")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"user":{"id":"1","name":"Admin"}}',
+        b'{"user":1,"user":{"id":"1"}}',
+        b'{"\\u0075ser":{"id":"1"}}',
+        b'{"timestamp":"1970","\\u0074imestamp":"1971"}',
+        b'{"id":"x","id":"y","\\u0069d":"z"}',
+        b'{"clientMessageId":"theirs"}',
+        b'{"client\\u004dessageId":"theirs","clientMessageId":null}',
+    ],
+)
+def test_nobody_can_set_our_fields(data) -> None:
+    """Also not twice, nor with escapes in the name."""
+    body = seen(data)
+    assert json.loads(body) == {
+        "id": "our-id",
+        "user": {"id": "56", "name": "Ann"},
+        "timestamp": "2026-01-31T12:00:00.000Z",
+    }
+    pairs = json.loads(body, object_pairs_hook=list)
+    assert len(pairs) == len({name for name, _ in pairs})
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+field_names = st.sampled_from([*OUR_FIELDS, "text", "a"]) | st.text(
+    st.characters(exclude_categories=["Cs"]), max_size=8
+)
+
+
+@st.composite
+def object_texts(draw):
+    """JSON objects in which names may be repeated and escaped, with or without white space."""
+    pairs = draw(st.lists(st.tuples(field_names, json_values), max_size=8))
+    space = draw(st.sampled_from(["", " ", "\n\t"]))
+
+    def name_text(name: str) -> str:
+        if draw(st.booleans()):
+            return json.dumps(name)
+        return '"' + "".join(f"\\u{ord(c):04x}" if ord(c) < 0x10000 else c for c in name) + '"'
+
+    inside = f"{space},{space}".join(
+        f"{name_text(name)}{space}:{space}{json.dumps(value, ensure_ascii=draw(st.booleans()))}"
+        for name, value in pairs
+    )
+    return ("{" + space + inside + space + "}").encode(), dict(pairs)
+
+
+@given(text_and_value=object_texts())
+def test_splicing_changes_our_fields_and_nothing_else(text_and_value) -> None:
+    """For any object: ours are ours, once each, and every other field is what it was."""
+    data, value = text_and_value
+    body = json.loads(seen(data), object_pairs_hook=list)
+    names = [name for name, _ in body]
+    assert len(names) == len(set(names))
+    got = json.loads(seen(data))
+    assert got["id"] == "our-id"
+    assert got["user"] == {"id": "56", "name": "Ann"}
+    assert got["timestamp"] == MESSAGE.timestamp
+    assert "clientMessageId" not in got
+    for name in OUR_FIELDS:
+        got.pop(name, None)
+        value.pop(name, None)
+    assert got == value
+
+
+@given(data=st.binary(max_size=80))
+def test_bytes_of_any_kind_are_taken_or_refused(data) -> None:
+    """Nothing but InvalidPayloadError is raised, and what is taken is JSON."""
+    for takes_any in (True, False):
+        try:
+            payload = read_payload(data, takes_any=takes_any)
+        except InvalidPayloadError:
+            continue
+        json.loads(payload.raw)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"{}", None),
+        (b'{"id":null}', None),
+        (b'{"id":"m1"}', b'"m1"'),
+        (b'{"id":"' + b"x" * 64 + b'"}', b'"' + b"x" * 64 + b'"'),
+        (b'{"id":0}', b"0"),
+        (b'{"id":-5}', b"-5"),
+        (b'{"id":123456789012345678901234567890}', b"123456789012345678901234567890"),
+    ],
+)
+def test_ids_of_clients(data, found) -> None:
+    """Strings of up to 64 characters and integers of any size are ids; null is none."""
+    assert id_of(data) == found
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"id":""}',
+        b'{"id":"' + b"x" * 65 + b'"}',
+        b'{"id":1.5}',
+        b'{"id":true}',
+        b'{"id":{"a":1}}',
+        b'{"id":["a"]}',
+    ],
+)
+def test_what_cannot_be_an_id(data) -> None:
+    """A chat client hears of it; elsewhere a field `id` may be something else."""
+    with pytest.raises(InvalidPayloadError, match='"id" must be an integer or a string'):
+        id_of(data)
+    assert id_of(data, takes_any=True) is None
+
+
+def test_keys_do_not_run_together() -> None:
+    """No two combinations of user, channel and id share a key."""
+    combinations = [
+        ("1", "C", "2", b'"3"'),
+        ("1", "C", "23", b'""'),
+        ("12", "C", "", b'"3"'),
+        ('1","2', "C", "x", b'"3"'),
+        ("1", "C", '2","3', b'"x"'),
+        ("1", "C", "2", b"3"),
+        ("", "C", "2", b'"3"'),
+        ("", "D", "2", b'"3"'),
+        ("C", "", "2", b'"3"'),
+    ]
+    keys = [dedup_key(u, c, n, msgspec.Raw(i)) for u, c, n, i in combinations]
+    assert len(set(keys)) == len(keys)
+
+
+def test_one_id_written_in_two_ways_is_one_id() -> None:
+    """What counts is the value."""
+    assert dedup_key("1", "C", "c", msgspec.Raw(b'"a"')) == dedup_key(
+        "1", "D", "c", msgspec.Raw(b'"\\u0061"')
+    )
+
+
+@given(
+    one=st.tuples(st.text(), st.text(), st.text(), st.text(min_size=1)),
+    two=st.tuples(st.text(), st.text(), st.text(), st.text(min_size=1)),
+)
+def test_different_messages_have_different_keys(one, two) -> None:
+    """For any texts, unless user (or anonymous connection), channel and id are the same."""
+
+    def scope(parts):
+        user, client, channel, message_id = parts
+        return (user, None if user else client, channel, message_id)
+
+    def key(parts):
+        return dedup_key(*parts[:3], msgspec.Raw(json.dumps(parts[3]).encode()))
+
+    try:
+        keys = key(one), key(two)
+    except (UnicodeEncodeError, msgspec.DecodeError):  # a lone surrogate never gets this far
+        return
+    assert (keys[0] == keys[1]) is (scope(one) == scope(two))
