@@ -16,17 +16,17 @@ if current and current ~= holder then
   return nil
 end
 
--- The time in milliseconds, but always more than the last one. A plain counter would give an epoch
+-- The time in microseconds, but always more than the last one. A plain counter would give an epoch
 -- out twice after the server lost its last writes, or all of them: then an owner from before could
 -- pass for the new one.
 local time = redis.call('TIME')
-local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local last = tonumber(redis.call('GET', epoch) or '0')
-local next_epoch = string.format('%.0f', math.max(now_ms, last + 1))
+local next_epoch = string.format('%.0f', math.max(now_us, last + 1))
 
 redis.call('SET', epoch, next_epoch)
 redis.call('DEL', lease)
 redis.call('HSET', lease, 'holder', holder, 'epoch', next_epoch,
-  'acquired_at', string.format('%.0f', now_ms))
+  'acquired_at', string.format('%.0f', math.floor(now_us / 1000)))
 redis.call('PEXPIRE', lease, duration_ms)
 return tonumber(next_epoch)

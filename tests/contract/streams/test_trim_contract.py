@@ -1,0 +1,100 @@
+"""Trimming removes handled entries only."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from realtime_message.settings import RedisSettings
+from realtime_message.streams import Streams, open_streams
+from support.valkey_server import ValkeyServer, unique_prefix
+
+
+async def _fill(streams: Streams, count: int) -> list[str]:
+    appender = await streams.appender()
+    done = await asyncio.gather(*(appender.append(0, b"%d" % n) for n in range(count)))
+    return [appended.entry_id for appended in done]
+
+
+async def _ids(streams: Streams) -> list[str]:
+    rows = await streams._session.run("XRANGE", streams.keys.stream(0), "-", "+")
+    return [entry_id.decode() for entry_id, _ in rows]
+
+
+async def _handle(streams: Streams, count: int, but: frozenset[int] = frozenset()) -> None:
+    """Read some entries and acknowledge them, but for those at some places."""
+    lease = await streams.leases.acquire(0, "w", 60)
+    assert lease is not None
+    reader = streams.reader(lease, "worker-w-1")
+    entries = await reader.cycle([], count) if count else []
+    await reader.cycle([entry.id for n, entry in enumerate(entries) if n not in but], 0)
+    await reader.close()
+
+
+async def test_handled_entries_are_removed(streams: Streams) -> None:
+    """Handled entries older than the retention go, in whole blocks."""
+    await _fill(streams, 1000)
+    await _handle(streams, 1000)
+    removed = await streams.trimmer.trim(0, 0)
+    assert removed >= 500
+    assert len(await _ids(streams)) == 1000 - removed
+
+
+async def test_young_entries_stay(streams: Streams) -> None:
+    """Handled entries within the retention stay."""
+    await _fill(streams, 1000)
+    await _handle(streams, 1000)
+    assert await streams.trimmer.trim(0, 3600) == 0
+
+
+async def test_stream_without_groups_is_left_alone(streams: Streams) -> None:
+    """Where nobody reads, nothing counts as handled; a missing stream is no error."""
+    await _fill(streams, 500)
+    await streams._session.run("XGROUP", "DESTROY", streams.keys.stream(0), streams.keys.group(0))
+    assert await streams.trimmer.trim(0, 0) == 0
+    await streams._session.run("DEL", streams.keys.stream(0))
+    assert await streams.trimmer.trim(0, 0) == 0
+
+
+async def test_entries_that_another_group_has_not_read_stay(streams: Streams) -> None:
+    """A group of another system holds back the trimming with what it has not handled."""
+    ids = await _fill(streams, 1000)
+    stream = streams.keys.stream(0)
+    await streams._session.run("XGROUP", "CREATE", stream, "audit", ids[99])
+    await _handle(streams, 1000)
+    await streams.trimmer.trim(0, 0)
+    assert set(ids[100:]) <= set(await _ids(streams))
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    read=st.integers(0, 600),
+    kept=st.frozensets(st.integers(0, 599), max_size=5),
+    other_group=st.none() | st.integers(0, 599),
+)
+def test_what_is_pending_or_unread_anywhere_is_never_trimmed(
+    valkey: ValkeyServer, read: int, kept: frozenset[int], other_group: int | None
+) -> None:
+    """However far the groups have read, trimming to nothing leaves all that any of them needs."""
+
+    async def run() -> None:
+        config = RedisSettings(
+            url=valkey.url, prefix=unique_prefix(), partition_count=1, command_timeout_seconds=10.0
+        )
+        streams = await open_streams(config)
+        ids = await _fill(streams, 600)
+        await _handle(streams, read, kept)
+        needed = {entry_id for n, entry_id in enumerate(ids) if n >= read or n in kept}
+        if other_group is not None:
+            stream = streams.keys.stream(0)
+            await streams._session.run("XGROUP", "CREATE", stream, "audit", ids[other_group])
+            needed |= set(ids[other_group + 1 :])
+        await streams.trimmer.trim(0, 0)
+        assert needed <= set(await _ids(streams))
+        await streams.close()
+
+    asyncio.run(run())
