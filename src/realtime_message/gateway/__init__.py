@@ -1,0 +1,1 @@
+"""The embedded gateway: Centrifugo's client protocol in Python, for development and tests."""

@@ -1,0 +1,113 @@
+"""The server API over HTTP: `POST /api/<method>`, with an API key.
+
+Errors come with status 200 in the body, or with a status of their own in transport error mode.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from realtime_message.gateway import codes
+from realtime_message.gateway.api_messages import ApiError, BatchRequest, Outcome
+from realtime_message.gateway.api_methods import METHODS
+from realtime_message.gateway.codes import CommandError
+from realtime_message.gateway.engine import Engine
+
+_JSON = "application/json"
+_encode = msgspec.json.Encoder().encode
+
+# Centrifugo's statuses in transport error mode.
+_STATUS_BY_CODE = {
+    codes.INTERNAL.code: 500,
+    codes.UNKNOWN_CHANNEL.code: 404,
+    codes.METHOD_NOT_FOUND.code: 404,
+    codes.BAD_REQUEST.code: 400,
+    codes.NOT_AVAILABLE.code: 400,
+    codes.UNRECOVERABLE_POSITION.code: 416,
+}
+# Centrifugo's API has another text than its client protocol for this code.
+_NOT_FOUND = ApiError(codes.METHOD_NOT_FOUND.code, "not found")
+
+
+class ServerApi:
+    """The endpoint below the API's prefix.
+
+    Args:
+        engine: the gateway's state.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._options = engine.configuration.http_api
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one call."""
+        if not self._is_authorised(request):
+            return Response(status_code=401)
+        name = request.path_params["method"]
+        if name not in METHODS and name not in ("batch", "rpc"):
+            return Response("404 page not found\n", status_code=404, media_type="text/plain")
+        body = await request.body()
+        try:
+            if name == "batch":
+                return Response(_encode({"replies": self._batch(body)}), media_type=_JSON)
+            outcome = self._run(name, body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Response("Bad Request\n", status_code=400, media_type="text/plain")
+        if outcome.error is not None and self._wants_status(request):
+            status = _STATUS_BY_CODE.get(outcome.error.code, 500)
+            return Response(_encode(outcome.error), status_code=status, media_type=_JSON)
+        return Response(_encode(outcome), media_type=_JSON)
+
+    def _run(self, name: str, body: bytes) -> Outcome:
+        """Run a method.
+
+        Raises:
+            msgspec.DecodeError: the body does not fit.
+        """
+        if name not in METHODS:
+            return Outcome(error=_NOT_FOUND)
+        method = METHODS[name]
+        request = msgspec.json.decode(body, type=method.request)
+        try:
+            return Outcome(result=method.run(self._engine, request))
+        except CommandError as refused:
+            return Outcome(error=ApiError(refused.body.code, refused.body.message))
+
+    def _batch(self, body: bytes) -> list[dict[str, Any]]:
+        """Run the commands of a batch; a reply has no `result` around it."""
+        replies: list[dict[str, Any]] = []
+        for command in msgspec.json.decode(body, type=BatchRequest).commands or ():
+            if command is None:
+                bad = ApiError(codes.BAD_REQUEST.code, codes.BAD_REQUEST.message)
+                replies.append({"error": bad})
+                continue
+            name = next((name for name in METHODS if name in command), "")
+            outcome = self._run(name, bytes(command.get(name, b"")))
+            replies.append({"error": outcome.error} if outcome.error else {name: outcome.result})
+        return replies
+
+    def _is_authorised(self, request: Request) -> bool:
+        key = self._options.key
+        if self._options.insecure:
+            return True
+        if not key:
+            return False
+        offered = request.headers.get("x-api-key", "")
+        if not offered:
+            scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+            offered = rest.strip() if scheme.lower() == "apikey" else ""
+        return _is_equal(offered, key) or _is_equal(request.query_params.get("api_key", ""), key)
+
+    def _wants_status(self, request: Request) -> bool:
+        mode = request.headers.get("x-centrifugo-error-mode", "")
+        return "transport" in (self._options.error_mode, mode)
+
+
+def _is_equal(offered: str, expected: str) -> bool:
+    return hmac.compare_digest(offered.encode(), expected.encode())
