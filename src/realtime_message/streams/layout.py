@@ -35,11 +35,22 @@ class Layout:
 
     async def check(self) -> None:
         """Store the layout if there is none, else compare it. Raises as `ensure` does."""
-        stored_count, stored_hash = await self._session.run_script(
-            load_script("layout_store"),
-            [self._keys.layout],
-            [self._partition_count, HASH_NAME],
+        self._compare(
+            await self._session.run_script(
+                load_script("layout_store"),
+                [self._keys.layout],
+                [self._partition_count, HASH_NAME],
+            )
         )
+
+    async def compare(self) -> None:
+        """Compare the layout if one is stored, and store nothing. Raises as `ensure` does."""
+        stored = await self._session.run("HMGET", self._keys.layout, "partition_count", "hash")
+        if stored != [None, None]:
+            self._compare(stored)
+
+    def _compare(self, stored: list[bytes]) -> None:
+        stored_count, stored_hash = stored
         if int(stored_count) != self._partition_count:
             raise LayoutMismatchError(
                 f"redis.partition_count is {self._partition_count}, but the streams under prefix "

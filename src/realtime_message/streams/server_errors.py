@@ -63,6 +63,7 @@ _CLIENT_CLASSES: dict[type[BaseException], type[StreamsError]] = {
     client.AuthorizationError: LoginRefusedError,
     client.NoPermissionError: CommandForbiddenError,
     client.NoScriptError: ScriptMissingError,
+    client.OutOfMemoryError: StreamsFullError,
     client.ReadOnlyError: ReadOnlyServerError,
     client.ConnectionError: StreamsUnavailableError,
     client.TimeoutError: StreamsUnavailableError,
