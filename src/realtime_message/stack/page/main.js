@@ -52,6 +52,7 @@ class Page {
     for (const channel of [...this.#config.rooms, ...addedRooms()]) chat.enter(channel);
     chat.open(open);
     this.#redraw();
+    document.getElementById("columns").inert = false; // there is someone to write now
     chat.addEventListener("change", () => this.#updateSoon());
     chat.addEventListener("arrived", ({ detail: { room, message } }) => {
       if (room === chat.current) this.#announcer.message(message);

@@ -39,7 +39,8 @@ export class Chat extends EventTarget {
     this.#on(this.#client, "state", (state) => {
       this.connection = state;
     });
-    this.#followReceipts(this.#client.subscribe(config.receipts_channel));
+    const receipts = config.receipts_channel; // none: the workers do not tell
+    if (receipts) this.#followReceipts(this.#client.subscribe(receipts));
   }
 
   start() {

@@ -1,6 +1,6 @@
 /** What the workers said they did: the rows of the live panel and its counts. */
 
-const MAX_ROWS = 200;
+const MAX_ROWS = 100;
 const MAX_KNOWN = 2000;
 
 export class Receipts {

@@ -31,12 +31,12 @@ export class Composer {
   update(chat) {
     this.#chat = chat;
     const { channel, name } = chat.current;
-    if (channel !== this.#channel) {
-      this.#drafts.set(this.#channel, this.#field.value);
-      this.#channel = channel;
-      this.#field.value = this.#drafts.get(channel) ?? "";
-    }
-    this.#field.setAttribute("aria-label", t("composer.label", { room: name }));
+    const label = t("composer.label", { room: name });
+    if (channel === this.#channel && label === this.#field.ariaLabel) return;
+    this.#drafts.set(this.#channel, this.#field.value);
+    this.#channel = channel;
+    this.#field.value = this.#drafts.get(channel) ?? "";
+    this.#field.ariaLabel = label;
     this.#measure();
   }
 

@@ -94,11 +94,8 @@ function refreshRow(row, { id, channel }, chat) {
   if (cell.dataset.known) return;
   const room = chat.rooms.get(channel);
   const message = room?.find(id);
-  if (message !== undefined) {
-    cell.dataset.known = "true";
-    cell.textContent = message.text;
-  } else {
-    cell.textContent = id.slice(0, 8);
-  }
+  if (message === undefined && cell.textContent !== "") return;
+  if (message !== undefined) cell.dataset.known = "true";
+  cell.textContent = message?.text ?? id.slice(0, 8);
   cell.title = t("live.elsewhere", { room: room?.name ?? channel });
 }

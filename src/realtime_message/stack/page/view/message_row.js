@@ -78,7 +78,10 @@ export function refreshMessage(row, { message, entry, receipt, follows }, action
   }
 }
 
-function refusedButtons(id, { retry, discard }) {
+function refusedButtons(id, actions) {
   const button = (key, onclick) => element("button", { type: "button", onclick }, t(key));
-  return [button("state.again", () => retry(id)), button("state.discard", () => discard(id))];
+  return [
+    button("state.again", () => actions.retry(id)),
+    button("state.discard", () => actions.discard(id)),
+  ];
 }

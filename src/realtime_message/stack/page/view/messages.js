@@ -9,8 +9,9 @@ const AT_END_PX = 60;
 
 export class MessagesView {
   #room = null;
-  #count = 0;
+  #keys = new Set(); // of what was shown last
   #missed = 0;
+  #isAtEnd = true; // kept here, since asking the browser each time costs a layout
   #title = document.getElementById("room-name");
   #problem = document.getElementById("room-problem");
   #scroll = document.getElementById("scroll");
@@ -21,14 +22,17 @@ export class MessagesView {
   constructor() {
     this.#toEnd.addEventListener("click", () => this.#scrollToEnd());
     this.#scroll.addEventListener("scroll", () => {
-      if (this.#isAtEnd()) this.#showMissed(0);
+      this.#isAtEnd = this.#distanceToEnd() < AT_END_PX;
+      if (this.#isAtEnd) this.#showMissed(0);
     });
+    new ResizeObserver(() => {
+      if (this.#isAtEnd) this.#scrollToEnd();
+    }).observe(this.#scroll);
   }
 
   update(chat) {
     const room = chat.current;
     const isOther = room !== this.#room;
-    const wasAtEnd = isOther || this.#isAtEnd();
     if (isOther) this.#open(room);
     this.#problem.hidden = !room.problem;
     this.#problem.textContent = t("rooms.refused", { reason: room.problem });
@@ -41,11 +45,11 @@ export class MessagesView {
     });
     this.#empty.hidden = items.length > 0;
 
-    const added = items.length - this.#count;
-    const isMineLast = items.at(-1)?.message.isMine && added > 0;
-    this.#count = items.length;
-    if (wasAtEnd || isMineLast) this.#scrollToEnd();
-    else if (added > 0) this.#showMissed(this.#missed + added);
+    const added = items.filter(({ key }) => !this.#keys.has(key));
+    this.#keys = new Set(items.map(({ key }) => key));
+    if (added.length === 0) return;
+    if (this.#isAtEnd || added.at(-1).message.isMine) this.#scrollToEnd();
+    else this.#showMissed(this.#missed + added.length);
   }
 
   /** Draw everything anew: the language changed. */
@@ -55,15 +59,16 @@ export class MessagesView {
 
   #open(room) {
     this.#room = room;
-    this.#count = 0;
+    this.#keys = new Set();
     this.#title.textContent = room.name;
+    this.#isAtEnd = true;
     this.#list.replaceChildren();
     this.#showMissed(0);
   }
 
-  #isAtEnd() {
+  #distanceToEnd() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroll;
-    return scrollHeight - scrollTop - clientHeight < AT_END_PX;
+    return scrollHeight - scrollTop - clientHeight;
   }
 
   #scrollToEnd() {

@@ -1,0 +1,81 @@
+"""A browser, the system behind it, and a window for each test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from support.browser_stack import BrowserStack, find_centrifugo, running_stack
+from support.chat_flows import Desk
+
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium.
+
+    For one module at a time: while it runs, Playwright occupies the thread's event loop, which
+    asynchronous tests of other modules need.
+    """
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_OPTIONS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
+    """The running system."""
+    if find_centrifugo() is None:
+        pytest.skip("no gateway: set RTM_CENTRIFUGO_BIN, or put centrifugo into PATH")
+    with running_stack(tmp_path_factory.mktemp("browser")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def open_window(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Opens windows that share nothing with each other; options as for new_context()."""
+    contexts: list[BrowserContext] = []
+
+    def open_window(**options: object) -> BrowserContext:
+        context = browser.new_context(locale=str(options.pop("locale", "en-GB")), **options)
+        contexts.append(context)
+        return context
+
+    yield open_window
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def desk(stack: BrowserStack, open_window: Callable[..., BrowserContext]) -> Iterator[Desk]:
+    """A window with the page's own client; afterwards no tab may have complained."""
+    desk = Desk(stack, open_window())
+    yield desk
+    assert [tab.errors for tab in desk.tabs if tab.errors] == []
+
+
+@pytest.fixture
+def screenshots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where a test puts its screenshots: .work/screenshots of the project, if that is there."""
+    folder = request.config.rootpath / ".work" / "screenshots"
+    if not folder.parent.is_dir():
+        return tmp_path
+    folder.mkdir(exist_ok=True)
+    return folder
