@@ -1,0 +1,50 @@
+"""What `[gateway]` holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from realtime_message.settings.sections.option import Section, option
+
+_HTTP_URL = "an http:// or https:// URL"
+_HTTP_URL_PATTERN = r"^https?://[^\s/]"
+
+
+class GatewaySettings(Section, frozen=True, kw_only=True):
+    """Centrifugo, or the embedded gateway in its place."""
+
+    host: Annotated[str, option("Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, option("Port of WebSocket and server API.", ge=0, le=65535)] = 8000
+    allowed_origins: Annotated[
+        list[str],
+        option(
+            "Origins whose pages may connect, such as https://*.example.com; clients without "
+            "an Origin always may."
+        ),
+    ] = msgspec.field(default_factory=list)
+    api_url: Annotated[
+        str,
+        option(
+            "Where workers reach the server API. Follows host and port unless it is set.",
+            fits=_HTTP_URL,
+            pattern=_HTTP_URL_PATTERN,
+        ),
+    ] = "http://127.0.0.1:8000/api"
+    api_key: Annotated[
+        str,
+        option("Key of the server API.", environment="CENTRIFUGO_HTTP_API_KEY", secret=True),
+    ] = ""
+    callback_url: Annotated[
+        str,
+        option(
+            "Where the gateway reaches the callback service. Follows callback.host and "
+            "callback.port unless it is set.",
+            fits=_HTTP_URL,
+            pattern=_HTTP_URL_PATTERN,
+        ),
+    ] = "http://127.0.0.1:3000"
+    proxy_timeout_seconds: Annotated[
+        float, option("How long the gateway waits for the callback.", unit="seconds", gt=0)
+    ] = 1.0
