@@ -12,7 +12,8 @@ RealtimeMessageError
 │   ├── StreamsRefusedError       Redis answered with an error (read-only, no right)
 │   │   └── StreamsFullError      Redis has no room for more
 │   └── LeaseLostError            another worker holds the partition now
-└── MalformedEntryError           a stream entry is not one of ours
+├── MalformedEntryError           a stream entry is not one of ours
+└── ServerApiError                Centrifugo's server API refused, or did not answer
 
 ControlSignal                     what handlers and hooks raise to say what happens next
 ├── Retry                         handler: try this message again later
@@ -91,6 +92,10 @@ class LeaseLostError(StreamsError):
 
 class MalformedEntryError(RealtimeMessageError):
     """A stream entry is not one of ours: no payload field, broken JSON, or missing fields."""
+
+
+class ServerApiError(RealtimeMessageError):
+    """Centrifugo's server API refused a call, or did not answer."""
 
 
 class ControlSignal(Exception):  # noqa: N818 - it says what happens next, it is not a failure

@@ -63,6 +63,10 @@ class MemoryAppender:
         if self.is_holding:
             raise StreamsUnavailableError("outcomes are held back")
 
+    async def hang(self) -> None:
+        """Wait for ever; for hooks that never end."""
+        await asyncio.Event().wait()
+
     def release(self, count: int | None = None) -> None:
         """Let outcomes go that were held back: all of them, or the oldest `count`."""
         for _ in range(len(self._held) if count is None else count):
