@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import redis
 
@@ -52,7 +53,8 @@ class ValkeyServer:
     """One server process. Its append-only file keeps the data over `kill` and `restart`.
 
     Args:
-        options: more settings of the server, such as {"maxmemory": "2mb"}.
+        options: more settings of the server, such as {"maxmemory": "2mb"}; a tuple for one that
+            takes several words.
         binary: the server's program; None looks for one (see `find_binary`).
         durable: whether each write is synced before its reply (`appendfsync always`), so that
             SIGKILL loses nothing that was confirmed.
@@ -60,7 +62,7 @@ class ValkeyServer:
 
     def __init__(
         self,
-        options: Mapping[str, str] | None = None,
+        options: Mapping[str, str | tuple[str, ...]] | None = None,
         *,
         binary: str | None = None,
         durable: bool = False,
@@ -72,6 +74,12 @@ class ValkeyServer:
         self.options = dict(options or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._is_paused = False
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def url(self) -> str:
@@ -90,7 +98,7 @@ class ValkeyServer:
         assert self._process is not None, "the server is not running"
         return self._process.pid
 
-    def start(self) -> ValkeyServer:
+    def start(self) -> Self:
         """Start the server and wait until it answers."""
         log = (self.directory / "server.log").open("ab")
         with log:
@@ -131,7 +139,7 @@ class ValkeyServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _command(self) -> list[str]:
-        settings = {
+        settings: dict[str, str | tuple[str, ...]] = {
             "port": str(self.port),
             "bind": "127.0.0.1",
             "dir": str(self.directory),
@@ -142,7 +150,10 @@ class ValkeyServer:
             "daemonize": "no",
             **self.options,
         }
-        return [self.binary, *(part for k, v in settings.items() for part in (f"--{k}", v))]
+        command = [self.binary]
+        for name, value in settings.items():
+            command += [f"--{name}", *([value] if isinstance(value, str) else value)]
+        return command
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS

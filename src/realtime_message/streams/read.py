@@ -74,7 +74,7 @@ class RedisPartitionReader:
 
     async def cycle(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
         """Acknowledge and read in one fenced step. See contracts.PartitionReader.cycle."""
-        if self._has_lost_reply:
+        if self._has_lost_reply and count > 0:
             missed = await self._missed(acknowledged, count)
             if missed:
                 return self._returned(missed)

@@ -112,7 +112,7 @@ def _check_information(information: str, where: str) -> None:
         raise UnsupportedServerError(
             f"Redis at {where} has version {version}; {oldest} or newer is needed, or Valkey"
         )
-    if fields.get("redis_mode") == "cluster":
+    if fields.get("cluster_enabled") == "1":
         raise UnsupportedServerError(
             f"Redis at {where} is a node of a Redis Cluster, which this version cannot use: let "
             "redis.url (REDIS_URL) name a standalone server"

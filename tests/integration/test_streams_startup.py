@@ -1,0 +1,323 @@
+"""Opening the streams: every way in which a server can be unusable has a sentence that helps."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from realtime_message.errors import (
+    ConfigurationError,
+    RealtimeMessageError,
+    StartupError,
+    UnsupportedServerError,
+)
+from realtime_message.settings import RedisSettings
+from realtime_message.streams import Streams, open_streams
+from realtime_message.streams.connection import hide_password
+from realtime_message.streams.contracts import Dedup
+from realtime_message.streams.startup import _check_information
+from support.valkey_server import ValkeyServer, free_port, unique_prefix
+
+#: Every command that the streams use: what an access list must allow.
+NEEDED_COMMANDS = (
+    "+xadd +xlen +xrange +xread +xreadgroup +xack +xpending +xclaim +xtrim +xgroup|create "
+    "+xinfo|groups +xinfo|stream +watch +multi +exec +get +set +del +exists +pexpire +pttl "
+    "+hget +hset +hsetnx +hmget +hgetall +zadd +zrem +zrange +zremrangebyscore +time +info "
+    "+script|load +evalsha +eval"
+)
+
+
+def _settings(url: str, **more: object) -> RedisSettings:
+    values: dict[str, object] = {"startup_timeout_seconds": 0.3, "partition_count": 2}
+    return RedisSettings(url=url, prefix=unique_prefix(), **(values | more))  # type: ignore[arg-type]
+
+
+async def _use_everything(streams: Streams) -> None:
+    """Run every path once."""
+    appender = await streams.appender()
+    await appender.check()
+    await appender.append(0, b"1")
+    await appender.append(0, b"2", Dedup("k", b"r", 1000))
+    await streams.members.heartbeat("w", 1)
+    await streams.members.store_assignment({0: "w"}, 0)
+    await streams.members.leave("w")
+    await streams.inspect.members()
+    lease = await streams.leases.acquire(0, "w", 60)
+    assert lease is not None
+    renewer = streams.renewer()
+    assert renewer.renew([lease], 60) == [True]
+    renewer.close()
+    reader = streams.reader(lease, "worker-w-1")
+    assert await reader.wait_for_entries(30)
+    first, second = await reader.cycle([], 10)
+    await reader.claim_pending(10)
+    await reader.record_attempt(first.id, 1)
+    await reader.bury(first, reason="r", error="e", attempts=1)
+    await reader.cycle([second.id], 10)
+    await streams.trimmer.trim(0, 0)
+    await streams.dead_letters.list_page(0, 10)
+    await streams.inspect.partitions()
+    await streams.leases.release(lease)
+    await reader.close()
+
+
+@pytest.fixture
+def guarded() -> Iterator[ValkeyServer]:
+    """A server with a password and a user `rtm` whose rights a test sets."""
+    server = ValkeyServer({"requirepass": "s3cret/word"}).start()
+    yield server
+    server.close()
+
+
+def _admin(server: ValkeyServer) -> object:
+    import redis  # noqa: PLC0415 - a client with the password as it is, not as in a URL
+
+    return redis.Redis(port=server.port, password="s3cret/word", decode_responses=True)
+
+
+async def test_unreachable_server_is_named_with_what_to_do() -> None:
+    """Nothing listens: the text has host and port, for how long was tried, and the setting."""
+    port = free_port()
+    with pytest.raises(
+        StartupError, match=rf"127.0.0.1:{port} .*within 0.3 s.*REDIS_URL"
+    ) as raised:
+        await open_streams(_settings(f"redis://:s3cret@127.0.0.1:{port}"))
+    assert raised.value.exit_code == 3
+    assert "s3cret" not in str(raised.value)
+
+
+async def test_server_that_comes_later_is_waited_for() -> None:
+    """A start waits for Redis, so that both may be started at once."""
+    server = ValkeyServer()
+    opening = asyncio.create_task(open_streams(_settings(server.url, startup_timeout_seconds=60.0)))
+    await asyncio.sleep(0.1)
+    assert not opening.done()
+    await asyncio.to_thread(server.start)
+    streams = await opening
+    await _use_everything(streams)
+    await streams.close()
+    server.close()
+
+
+async def test_frozen_server_ends_the_start_in_time() -> None:
+    """A server that takes connections and says nothing is unreachable, too."""
+    with ValkeyServer() as server:
+        server.pause()
+        settings = _settings(server.url, connect_timeout_seconds=0.2, command_timeout_seconds=0.2)
+        async with asyncio.timeout(30):
+            with pytest.raises(StartupError, match=r"no answer within 0\.2 s"):
+                await open_streams(settings)
+
+
+@pytest.mark.parametrize("login", ["", ":wrong@", "nobody:s3cret%2Fword@"])
+async def test_refused_login_is_told_at_once(guarded: ValkeyServer, login: str) -> None:
+    """A wrong password, user, or none ends the start without waiting, and is not repeated."""
+    url = f"redis://{login}127.0.0.1:{guarded.port}"
+    async with asyncio.timeout(20):
+        with pytest.raises(ConfigurationError, match=r"refused the login.*REDIS_URL") as raised:
+            await open_streams(_settings(url, startup_timeout_seconds=600.0))
+    assert "s3cret" not in str(raised.value)
+    assert ":wrong@" not in str(raised.value)
+
+
+async def test_password_with_special_characters(guarded: ValkeyServer) -> None:
+    """A password is given percent-encoded."""
+    streams = await open_streams(_settings(f"redis://:s3cret%2Fword@127.0.0.1:{guarded.port}"))
+    await _use_everything(streams)
+    assert "s3cret" not in streams.where
+    await streams.close()
+
+
+async def test_missing_rights_are_all_named(guarded: ValkeyServer) -> None:
+    """A user without some rights learns which, in one go."""
+    _admin(guarded).acl_setuser(  # type: ignore[attr-defined]
+        "rtm", enabled=True, passwords="+pw", keys="*", commands=["+@all", "-xreadgroup", "-xtrim"]
+    )
+    with pytest.raises(UnsupportedServerError, match=r"'xreadgroup'.*'xtrim'.*two patterns"):
+        await open_streams(_settings(f"redis://rtm:pw@127.0.0.1:{guarded.port}"))
+
+
+async def test_needed_rights_suffice(guarded: ValkeyServer) -> None:
+    """A user with exactly the listed commands and key patterns can do everything."""
+    settings = _settings(f"redis://rtm:pw@127.0.0.1:{guarded.port}")
+    admin = _admin(guarded)
+    prefix = settings.prefix
+    rule = f"on >pw resetkeys ~{prefix}:* ~{{{prefix}* -@all {NEEDED_COMMANDS}"
+    admin.execute_command("ACL", "SETUSER", "rtm", *rule.split())  # type: ignore[attr-defined]
+    streams = await open_streams(settings)
+    await _use_everything(streams)
+    await streams.close()
+
+
+async def test_keys_of_another_prefix_are_not_allowed(guarded: ValkeyServer) -> None:
+    """A user whose key patterns do not fit the prefix learns the patterns."""
+    rule = f"on >pw resetkeys ~other:* -@all {NEEDED_COMMANDS}"
+    _admin(guarded).execute_command(  # type: ignore[attr-defined]
+        "ACL", "SETUSER", "rtm", *rule.split()
+    )
+    settings = _settings(f"redis://rtm:pw@127.0.0.1:{guarded.port}")
+    with pytest.raises(UnsupportedServerError, match=f"~{settings.prefix}:"):
+        await open_streams(settings)
+
+
+async def test_missing_command_is_named() -> None:
+    """A server on which an operator disabled a command is refused by that command's name."""
+    with (
+        ValkeyServer({"rename-command": ("XCLAIM", "")}) as server,
+        pytest.raises(UnsupportedServerError, match="unknown command 'XCLAIM'"),
+    ):
+        await open_streams(_settings(server.url))
+
+
+async def test_replica_is_refused() -> None:
+    """A read-only replica is refused with what to do."""
+    with ValkeyServer() as server:
+        server.client().replicaof("127.0.0.1", str(free_port()))
+        with pytest.raises(ConfigurationError, match=r"read-only replica.*primary"):
+            await open_streams(_settings(server.url))
+
+
+async def test_cluster_node_is_refused() -> None:
+    """A cluster is not supported yet, and says so."""
+    with (
+        ValkeyServer({"cluster-enabled": "yes"}) as server,
+        pytest.raises(UnsupportedServerError, match="Redis Cluster"),
+    ):
+        await open_streams(_settings(server.url))
+
+
+@pytest.mark.parametrize(("version", "is_old"), [("6.2.14", True), ("7.0.0", False), ("8", False)])
+def test_old_servers_are_refused_by_version(version: str, is_old: bool) -> None:
+    """Versions below 7.0 are refused with the oldest that fits."""
+    information = f"# Server\r\nredis_version:{version}\r\nredis_mode:standalone\r\n"
+    if is_old:
+        with pytest.raises(UnsupportedServerError, match=r"6.2.14; 7.0 or newer"):
+            _check_information(information, "redis://h:1")
+    else:
+        _check_information(information, "redis://h:1")
+
+
+async def test_port_of_something_else_is_told() -> None:
+    """A port on which no Redis answers ends the start with what came instead."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        with pytest.raises(StartupError, match="Protocol error"):
+            await open_streams(_settings(f"redis://127.0.0.1:{port}"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:6379",
+        "http://user:s3cret@localhost",
+        "redis://user:s3cret@localhost:port",
+        "redis://:s3cret/x@localhost:6379",
+        "redis://localhost?no_such_option=s3cret",
+        "redis://localhost?socket_timeout=s3cret",
+        "s3cret",
+    ],
+)
+async def test_url_that_is_none_is_refused_without_its_password(url: str) -> None:
+    """A URL that cannot be understood is one sentence, which quotes nothing of it."""
+    with pytest.raises(ConfigurationError, match="REDIS_URL") as raised:
+        await open_streams(_settings(url))
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://localhost", "redis://localhost:6379"),
+        ("redis://:pw@h:1/0", "redis://h:1"),
+        ("rediss://u:pw@h:1/3?ssl_cert_reqs=none", "rediss://u@h:1/3"),
+        ("redis://u:p%40w@[::1]:1", "redis://u@[::1]:1"),
+        ("unix://:pw@/run/redis.sock?db=1", "unix:///run/redis.sock"),
+    ],
+)
+def test_shown_url_has_no_password(url: str, shown: str) -> None:
+    """What stands in texts and logs never has the password."""
+    assert hide_password(url) == shown
+
+
+async def test_unix_socket(valkey: ValkeyServer) -> None:
+    """A Unix socket serves as well."""
+    streams = await open_streams(_settings(valkey.unix_url))
+    await _use_everything(streams)
+    await streams.close()
+
+
+async def test_database_number(valkey: ValkeyServer) -> None:
+    """The URL's database is used, by the renewer too."""
+    streams = await open_streams(_settings(valkey.url.replace("/0", "/5")))
+    await _use_everything(streams)
+    await streams.close()
+
+
+async def test_errors_of_the_start_are_ours(valkey: ValkeyServer) -> None:
+    """A database that does not exist is a sentence, not a traceback of redis-py."""
+    with pytest.raises(RealtimeMessageError):
+        await open_streams(_settings(valkey.url.replace("/0", "/9999")))
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path) -> Iterator[tuple[ValkeyServer, int, Path]]:
+    """A server that speaks TLS, its TLS port, and the certificate that signs for it."""
+    binary = shutil.which("redis-server")
+    openssl = shutil.which("openssl")
+    if binary is None or openssl is None:
+        pytest.skip("needs redis-server with TLS and openssl on PATH")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    port = free_port()
+    options = {
+        "tls-port": str(port),
+        "tls-cert-file": str(certificate),
+        "tls-key-file": str(key),
+        "tls-ca-cert-file": str(certificate),
+        "tls-auth-clients": "no",
+        "requirepass": "pw",
+    }
+    server = ValkeyServer(options, binary=binary).start()
+    yield server, port, certificate
+    server.close()
+
+
+async def test_tls_with_login(tls_server: tuple[ValkeyServer, int, Path]) -> None:
+    """Over TLS with a password everything works, also the connection that was taken over."""
+    _, port, certificate = tls_server
+    url = f"rediss://:pw@127.0.0.1:{port}?ssl_ca_certs={certificate}"
+    streams = await open_streams(_settings(url))
+    await _use_everything(streams)
+    appender = await streams.appender()
+    await asyncio.gather(*(appender.append(1, b"x" * 5000) for _ in range(500)))
+    assert (await streams.inspect.partitions())[1].length == 500
+    await streams.close()
+
+
+async def test_tls_certificate_that_is_not_trusted(
+    tls_server: tuple[ValkeyServer, int, Path],
+) -> None:
+    """An unknown certificate ends the start with the reason."""
+    _, port, _ = tls_server
+    with pytest.raises(StartupError, match=r"(?i)certificate"):
+        await open_streams(_settings(f"rediss://:pw@127.0.0.1:{port}"))
