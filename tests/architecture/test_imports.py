@@ -20,7 +20,7 @@ ORDER: list[set[str]] = [
     {"app_import"},
     {"streams"},
     {"callback", "worker"},
-    {"gateway", "testing", "console"},
+    {"gateway", "client", "testing", "console"},
     {"stack"},
     {"cli"},
 ]

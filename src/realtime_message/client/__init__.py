@@ -1,0 +1,1 @@
+"""A client of the gateway for the terminal: publishes, subscribes, comes back by itself."""
