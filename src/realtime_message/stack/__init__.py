@@ -1,0 +1,1 @@
+"""`rtm up`: the processes of one machine, started, watched and ended together."""

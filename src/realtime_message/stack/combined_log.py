@@ -1,0 +1,62 @@
+"""One log for all parts: every line with its part's name before it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+_RESET, _DIM, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
+# Readable on light and dark: blue, green, magenta, cyan, yellow, and their bright ones.
+_COLOURS = ("\x1b[34m", "\x1b[32m", "\x1b[35m", "\x1b[36m", "\x1b[33m", "\x1b[94m", "\x1b[92m")
+
+#: The name under which the supervisor itself speaks.
+OWN_NAME = "rtm"
+
+
+class CombinedLog:
+    """Writes lines of parts and of the supervisor.
+
+    Args:
+        names: of the parts; they give the width and the colours.
+        stream: where to write; stdout by default.
+        has_colour: whether to colour the names.
+    """
+
+    def __init__(
+        self, names: Sequence[str], *, has_colour: bool, stream: TextIO | None = None
+    ) -> None:
+        self._stream = stream or sys.stdout
+        self._has_colour = has_colour
+        self._width = max(len(name) for name in (*names, OWN_NAME))
+        self._colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(names)}
+
+    def line(self, name: str, text: str) -> None:
+        """Write one line of a part."""
+        label = f"{name.ljust(self._width)} │"
+        if self._has_colour:
+            label = f"{self._colours.get(name, _BOLD)}{label}{_RESET}"
+        self._write(f"{label} {text.rstrip()}")
+
+    def say(self, text: str) -> None:
+        """Write what the supervisor itself has to say."""
+        moment = f"{time.strftime('%H:%M:%S')}.{time.time_ns() // 1_000_000 % 1000:03d}"
+        if self._has_colour:
+            moment = f"{_DIM}{moment}{_RESET}"
+        for line in text.splitlines():
+            self.line(OWN_NAME, f"{moment} {line}")
+
+    def banner(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Write rows of a name and a value, set off from the log."""
+        width = max(len(name) for name, _ in rows)
+        self._write("")
+        for name, value in rows:
+            label = name.ljust(width)
+            shown = f"{_BOLD}{value}{_RESET}" if self._has_colour and name else value
+            self._write(f"  {label}  {shown}")
+        self._write("")
+
+    def _write(self, line: str) -> None:
+        self._stream.write(f"{line}\n")
+        self._stream.flush()

