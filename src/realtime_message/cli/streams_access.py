@@ -1,0 +1,35 @@
+"""How commands look at the streams: without making anything, and with one clear failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from realtime_message.settings import LoadedSettings
+from realtime_message.streams import Streams
+
+T = TypeVar("T")
+
+
+def look(loaded: LoadedSettings, view: Callable[[Streams], Awaitable[T]]) -> T:
+    """Return what a view of the streams shows.
+
+    Args:
+        loaded: where Redis is.
+        view: reads something.
+
+    Raises:
+        LayoutMismatchError: the streams have another partition count than the settings.
+        StreamsError: Redis did not answer, or refused.
+    """
+
+    async def run() -> T:
+        streams = Streams(loaded.settings.redis)
+        try:
+            await streams.layout.compare()
+            return await view(streams)
+        finally:
+            await streams.close()
+
+    return asyncio.run(run())
