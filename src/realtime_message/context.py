@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 
@@ -35,7 +35,6 @@ class Context:
         partition: the partition's number.
         worker: the name of this worker.
         attempt: 1 for the first delivery; counted across crashes of workers.
-        first_seen_at: when the callback service stored the message, by Redis' clock, in UTC.
         deadline: the event loop's time at which the handler is cancelled; None for never.
     """
 
@@ -43,13 +42,18 @@ class Context:
     partition: int
     worker: str
     attempt: int
-    first_seen_at: datetime
     deadline: float | None
     _message_id: str
     _is_lease_held: Callable[[], bool]
     _is_stop_requested: Callable[[], bool]
     _replies: Replies
     _reply_count: int = 0
+
+    @property
+    def first_seen_at(self) -> datetime:
+        """When the callback service stored the message, by Redis' clock, in UTC."""
+        milliseconds = int(self.entry_id.partition("-")[0])
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
     @property
     def is_lease_held(self) -> bool:

@@ -14,6 +14,9 @@ from hashlib import blake2b
 
 from realtime_message.errors import ConfigurationError
 
+#: Between a worker's name, the same over restarts, and what tells its processes apart.
+INCARNATION_SEPARATOR = "@"
+
 
 def assign(
     previous: Mapping[int, str], members: Sequence[str], partition_count: int
@@ -97,8 +100,12 @@ def _worker_number(worker_id: str, total_workers: int) -> int:
 
 
 def _weight(member: str, partition: int) -> bytes:
-    """The rendezvous weight: a hash, so that it is the same in every process and release."""
-    return blake2b(f"{partition}:{member}".encode(), digest_size=8).digest()
+    """The rendezvous weight: a hash, so that it is the same in every process and release.
+
+    What follows the separator is left out: a worker that restarts is at home where it was.
+    """
+    name = member.rpartition(INCARNATION_SEPARATOR)[0] or member
+    return blake2b(f"{partition}:{name}".encode(), digest_size=8).digest()
 
 
 def _home(names: Sequence[str], partition_count: int) -> dict[int, str]:

@@ -1,0 +1,87 @@
+"""One message on its way through a worker, from the read of its entry to its outcome."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from realtime_message.app import Handler
+from realtime_message.errors import MalformedEntryError
+from realtime_message.message import Message, decode_message
+from realtime_message.streams.contracts import Entry
+
+if TYPE_CHECKING:
+    from realtime_message.worker.held_partition import HeldPartition
+
+
+class CancelCause(enum.Enum):
+    """Why a handler was cancelled from outside."""
+
+    time_limit = "time_limit"
+    """It took longer than it may."""
+    abandoned = "abandoned"
+    """Its partition was lost, or the worker stops: the message is for the next owner."""
+
+
+class Delivery(msgspec.Struct, eq=False, gc=False):
+    """An entry in the hands of this worker.
+
+    A plain record that is made for each message, hence `gc=False`: nothing that it refers to
+    refers back to it for long.
+
+    Attributes:
+        entry: what the stream holds.
+        message: the entry's message.
+        held: the partition it came from, under the lease it was read with.
+        attempt: the number of the attempt that is under way or comes next, from 1.
+        is_recorded: whether the attempt may begin without being written down first. The first one
+            of a fresh entry may: otherwise each message would cost a write.
+        defect: why the entry is no message; empty when it is one.
+        handler: what handles it, once it was found.
+        started_at: when the attempt began, in the event loop's time.
+        cancel_cause: why the handler was cancelled, if it was.
+    """
+
+    entry: Entry
+    message: Message
+    held: HeldPartition
+    attempt: int = 1
+    is_recorded: bool = True
+    defect: str = ""
+    handler: Handler | None = None
+    started_at: float = 0.0
+    cancel_cause: CancelCause | None = None
+
+
+_NO_MESSAGE = Message(
+    id="",
+    channel="",
+    partition_id=-1,
+    user_id="",
+    user_name="",
+    text="",
+    timestamp="",
+    raw="null",
+    client_id="",
+)
+
+
+def deliver(entry: Entry, held: HeldPartition, *, is_fresh: bool) -> Delivery:
+    """Return the delivery of an entry that was read.
+
+    An entry that is no message goes the same way, in the lane of the empty channel, with a defect.
+
+    Args:
+        entry: what was read.
+        held: the partition it came from.
+        is_fresh: whether no worker has had it before.
+    """
+    try:
+        message = decode_message(entry.payload) if entry.payload is not None else None
+    except MalformedEntryError as error:
+        return Delivery(entry, _NO_MESSAGE, held, entry.attempts + 1, False, str(error))
+    if message is None:
+        return Delivery(entry, _NO_MESSAGE, held, entry.attempts + 1, False, "it has no payload")
+    return Delivery(entry, message, held, entry.attempts + 1, is_fresh)

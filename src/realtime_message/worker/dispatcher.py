@@ -1,0 +1,87 @@
+"""Hands one delivery to its handler."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from realtime_message.app import Handler
+from realtime_message.patterns import PatternTable
+from realtime_message.telemetry.logs import get_logger
+from realtime_message.worker.delivery import Delivery
+from realtime_message.worker.invoke import Invoker
+from realtime_message.worker.running import Running
+from realtime_message.worker.settle import Settler
+
+log = get_logger("worker.dispatcher")
+
+# Channels that no handler wants are named in the log once for each first part of their names, so
+# that neither silence nor a flood hides them.
+_MAX_NAMED = 100
+
+
+class Dispatcher:
+    """Hands deliveries to handlers. The good path waits for nothing but the handler.
+
+    Args:
+        handlers: the app's handlers by channel pattern.
+        invoker: calls a handler.
+        running: what is being handled now.
+        settler: acts on the outcome.
+        unhandled: what happens to messages of channels that no handler wants.
+    """
+
+    def __init__(
+        self,
+        handlers: PatternTable[Handler],
+        invoker: Invoker,
+        running: Running,
+        settler: Settler,
+        unhandled: Literal["ack", "dead_letter"],
+    ) -> None:
+        self._find = handlers.find
+        self._invoke = invoker.invoke
+        self._running = running
+        self._settler = settler
+        self._unhandled = unhandled
+        self._time = asyncio.get_running_loop().time
+        self._named: set[str] = set()
+
+    async def handle(self, delivery: Delivery) -> None:
+        """See a delivery through one attempt, unless it is someone else's by now."""
+        held = delivery.held
+        if held.is_draining or not held.hold.check():
+            return
+        if not delivery.is_recorded:
+            self._settler.prepare(delivery)
+            return
+        handler = self._find(delivery.message.channel)
+        if handler is None:
+            self._refuse(delivery)
+            return
+        delivery.handler = handler
+        started_at = self._time()
+        held.handling += 1
+        self._running.start(delivery, started_at)
+        try:
+            error = await self._invoke(handler, delivery)
+        finally:
+            self._running.finish(delivery)
+            held.handling_ended()
+        self._settler.settle(delivery, error, self._time() - started_at)
+
+    def _refuse(self, delivery: Delivery) -> None:
+        channel = delivery.message.channel
+        name = channel.split(":", 1)[0]
+        if name not in self._named and len(self._named) < _MAX_NAMED:
+            self._named.add(name)
+            log.warning(
+                "message.unhandled",
+                channel=channel,
+                policy=self._unhandled,
+                advice='no @app.on_message pattern matches; "*" matches every channel',
+            )
+        if self._unhandled == "ack":
+            self._settler.pass_over(delivery)
+        else:
+            self._settler.give_up(delivery, "no handler wants its channel")

@@ -1,0 +1,79 @@
+"""What a worker works with; made once, by whoever starts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from realtime_message.app import App
+from realtime_message.context import Replies
+from realtime_message.settings import WorkerSettings
+from realtime_message.streams.contracts import (
+    Lease,
+    LeaseRenewer,
+    LeaseStore,
+    MemberStore,
+    PartitionReader,
+    StreamTrimmer,
+)
+from realtime_message.telemetry.worker_metrics import WorkerMetrics
+from realtime_message.worker.lease_hold import Clock
+from realtime_message.worker.names import Names
+from realtime_message.worker.settle import Observer
+
+
+class WorkerStreams(Protocol):
+    """What a worker needs of the streams; `streams.Streams` has it."""
+
+    @property
+    def partition_count(self) -> int:
+        """How many partitions there are."""
+        ...
+
+    @property
+    def leases(self) -> LeaseStore:
+        """Takes and gives back leases."""
+        ...
+
+    @property
+    def members(self) -> MemberStore:
+        """Who is there, and who should own what."""
+        ...
+
+    @property
+    def trimmer(self) -> StreamTrimmer:
+        """Removes handled entries."""
+        ...
+
+    def reader(self, lease: Lease, consumer: str) -> PartitionReader:
+        """Return a fenced reader under a lease, for a consumer of the group."""
+        ...
+
+    def renewer(self) -> LeaseRenewer:
+        """Return a renewer for a thread of its own; the thread closes it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What a worker works with.
+
+    Attributes:
+        settings: the worker's section.
+        app: the user's handlers.
+        streams: where the messages are.
+        names: the worker's names.
+        replies: Centrifugo's server API, for handlers that answer.
+        metrics: counts.
+        observe: is told of every attempt.
+        clock: seconds, never jumping.
+    """
+
+    settings: WorkerSettings
+    app: App
+    streams: WorkerStreams
+    names: Names
+    replies: Replies
+    metrics: WorkerMetrics
+    observe: Observer
+    clock: Clock

@@ -1,0 +1,73 @@
+"""The half of a worker that works on what was read: lanes, runners, dispatcher, settler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from realtime_message.streams.contracts import PartitionReader
+from realtime_message.worker.dispatcher import Dispatcher
+from realtime_message.worker.equipment import Equipment
+from realtime_message.worker.held_partition import HeldPartition
+from realtime_message.worker.invoke import Invoker, Surroundings
+from realtime_message.worker.lanes import Lanes, Turns
+from realtime_message.worker.lease_hold import LeaseHold
+from realtime_message.worker.retry import RetryPolicy
+from realtime_message.worker.runners import Runners
+from realtime_message.worker.running import Running
+from realtime_message.worker.settle import Settler
+from realtime_message.worker.threads import HandlerThreads
+
+
+class Handling:
+    """Hands messages to handlers, for all partitions of a worker together.
+
+    Args:
+        equipment: what the worker works with.
+        on_failure: called when a part met a defect; the worker must stop.
+
+    Attributes:
+        running: what handlers work on now.
+    """
+
+    def __init__(self, equipment: Equipment, on_failure: Callable[[BaseException], None]) -> None:
+        settings = self._settings = equipment.settings
+        self._metrics = equipment.metrics
+        self._turns = Turns()
+        self._threads = HandlerThreads(settings.concurrency)
+        self._surroundings = Surroundings(
+            equipment.names.worker, equipment.replies, settings.handler_timeout_seconds
+        )
+        self.running = Running(settings.handler_timeout_seconds)
+        policy = RetryPolicy(
+            settings.max_attempts, settings.backoff_initial_seconds, settings.backoff_max_seconds
+        )
+        dispatcher = Dispatcher(
+            equipment.app.message_handlers,
+            Invoker(self._surroundings, self._threads),
+            self.running,
+            Settler(policy, equipment.observe),
+            settings.unhandled,
+        )
+        self._runners = Runners(self._turns, dispatcher.handle, settings.concurrency, on_failure)
+
+    def announce_stop(self) -> None:
+        """Let handlers that ask know that the worker drains."""
+        self._surroundings.is_stopping = True
+
+    def open_held(self, hold: LeaseHold, reader: PartitionReader) -> HeldPartition:
+        """Make what a partition needs while its lease is held."""
+        lanes = Lanes(
+            self._turns, self._settings.max_buffered_messages, self._settings.max_buffered_bytes
+        )
+        return HeldPartition(hold, reader, lanes, self._runners.wake)
+
+    def entries_came(self, count: int) -> None:
+        """Entries were put into lanes: see to it that somebody works on them."""
+        self._metrics.read_count += count
+        self._runners.wake()
+
+    async def close(self) -> None:
+        """Cancel what still runs."""
+        await self._runners.close()
+        self.running.close()
+        self._threads.close()

@@ -1,0 +1,141 @@
+"""A partition while this worker holds its lease: everything that ends when the lease does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from realtime_message.errors import LeaseLostError
+from realtime_message.streams.contracts import PartitionReader
+from realtime_message.telemetry.worker_metrics import Loss
+from realtime_message.worker.committer import Committer
+from realtime_message.worker.delivery import Delivery
+from realtime_message.worker.lanes import Lanes
+from realtime_message.worker.lease_hold import LeaseHold
+
+
+class HeldPartition:
+    """One tenure of a partition, from acquire to release or loss.
+
+    Args:
+        hold: the lease.
+        reader: the fenced reader under it.
+        lanes: where its messages wait.
+        on_ready: called when a delivery became ready outside the handling of another one.
+
+    Attributes:
+        handling: how many deliveries runners have in hand.
+        failure: a defect met by an errand; the fetcher raises it.
+    """
+
+    def __init__(
+        self,
+        hold: LeaseHold,
+        reader: PartitionReader,
+        lanes: Lanes,
+        on_ready: Callable[[], None],
+    ) -> None:
+        self.hold = hold
+        self.reader = reader
+        self.lanes = lanes
+        self.committer = Committer(self.wake)
+        self.handling = 0
+        self.failure: BaseException | None = None
+        self._on_ready = on_ready
+        self._is_draining = False
+        self._errands: set[asyncio.Task[None]] = set()
+        self._retries: set[asyncio.TimerHandle] = set()
+        self._progress = asyncio.Event()
+
+    @property
+    def number(self) -> int:
+        """The partition's number."""
+        return self.hold.lease.partition
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether no further message is handed to a handler."""
+        return self._is_draining
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no handler and no errand works on this partition."""
+        return not self.handling and not self._errands
+
+    def wake(self) -> None:
+        """Tell the fetcher that there is something to acknowledge, to read, or to give up."""
+        self._progress.set()
+
+    async def wait_for_progress(self) -> None:
+        """Wait until `wake` was called since the last time."""
+        await self._progress.wait()
+        self._progress.clear()
+
+    def finish(self, delivery: Delivery) -> None:
+        """Acknowledge a message and let its channel go on. For runners: they look for more."""
+        self.committer.finish(delivery.entry.id)
+        self.lanes.finish(delivery)
+
+    def let_go(self, delivery: Delivery) -> None:
+        """Let a channel go on whose message needs no acknowledgement. For errands."""
+        self.lanes.finish(delivery)
+        self._on_ready()
+        self.wake()
+
+    def make_ready(self, delivery: Delivery) -> None:
+        """Queue a delivery up again."""
+        self.lanes.make_ready(delivery)
+        self._on_ready()
+
+    def handling_ended(self) -> None:
+        """Count down; a drain may wait for this."""
+        self.handling -= 1
+        if self._is_draining:
+            self.wake()
+
+    def retry_later(self, delivery: Delivery, delay_seconds: float) -> None:
+        """Queue a delivery up again after a while; its channel waits, others go on."""
+        if self._is_draining:
+            return
+
+        def retry() -> None:
+            self._retries.discard(timer)
+            self.make_ready(delivery)
+
+        timer = asyncio.get_running_loop().call_later(delay_seconds, retry)
+        self._retries.add(timer)
+
+    def run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Run something that is no handler beside the others; a drain waits for it.
+
+        A lost lease ends the tenure, any other error stops the worker.
+        """
+        task = asyncio.create_task(errand, name=f"errand of partition {self.number}")
+        self._errands.add(task)
+        task.add_done_callback(self._errand_done)
+
+    def drain(self) -> None:
+        """Hand out nothing more. What was read and not begun is left to the next owner."""
+        self._is_draining = True
+        self.lanes.close()
+        for timer in self._retries:
+            timer.cancel()
+        self._retries.clear()
+        self.wake()
+
+    def abandon(self) -> None:
+        """Forget all of it: another worker has the partition, or may soon."""
+        self.drain()
+        self.committer.forget()
+        for task in self._errands:
+            task.cancel()
+
+    def _errand_done(self, task: asyncio.Task[None]) -> None:
+        self._errands.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, LeaseLostError):
+            self.hold.lose(Loss.taken)
+        elif error is not None:
+            self.failure = error
+        self.wake()

@@ -1,0 +1,153 @@
+"""Lanes: one message of a channel at a time, in stream order; channels side by side.
+
+Only the first delivery of a lane is ever ready or being handled; when it is finished, the next one
+becomes ready. Lanes without a delivery are not kept, so a million channels over time cost nothing,
+and neither does an idle one.
+
+Ready deliveries queue up: within a partition channel after channel, between partitions in turns.
+Nobody waits longer because another channel or partition has more to do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from realtime_message.worker.delivery import Delivery
+
+
+class Turns:
+    """Whose turn it is among the partitions that have something ready."""
+
+    __slots__ = ("_queue",)
+
+    def __init__(self) -> None:
+        self._queue: deque[Lanes] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
+    def join(self, lanes: Lanes) -> None:
+        """Queue up lanes that have something ready and are not queued yet."""
+        self._queue.append(lanes)
+
+    def take(self) -> Delivery | None:
+        """Return the next delivery to handle, or None. Its lane waits until it is finished."""
+        while self._queue:
+            lanes = self._queue.popleft()
+            delivery = lanes.take()
+            if lanes.has_ready:
+                self._queue.append(lanes)
+            if delivery is not None:
+                return delivery
+        return None
+
+
+class Lanes:
+    """The lanes of one partition, bounded in messages and bytes.
+
+    Args:
+        turns: where the lanes queue up when they have something ready.
+        max_messages: how many messages may be here at once, being handled or waiting.
+        max_bytes: how many bytes their payloads may have. The fetcher asks before each read, so
+            the last read may go over it.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_bytes",
+        "_is_closed",
+        "_max_bytes",
+        "_max_messages",
+        "_messages",
+        "_ready",
+        "_turns",
+        "_waiting",
+    )
+
+    def __init__(self, turns: Turns, max_messages: int, max_bytes: int) -> None:
+        self._turns = turns
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        # The channels whose first delivery is ready or taken, and what waits behind those.
+        self._busy: set[str] = set()
+        self._waiting: dict[str, deque[Delivery]] = {}
+        self._ready: deque[Delivery] = deque()
+        self._messages = 0
+        self._bytes = 0
+        self._is_closed = False
+
+    @property
+    def message_count(self) -> int:
+        """How many messages are here: waiting, being handled, or between two attempts."""
+        return self._messages
+
+    @property
+    def lane_count(self) -> int:
+        """How many channels have a message here."""
+        return len(self._busy)
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._ready)
+
+    @property
+    def room(self) -> int:
+        """How many more messages may be added; none once closed."""
+        if self._is_closed or self._bytes >= self._max_bytes:
+            return 0
+        return max(0, self._max_messages - self._messages)
+
+    def add(self, delivery: Delivery) -> None:
+        """Put a message at the end of its channel's lane; without effect once closed."""
+        if self._is_closed:
+            return
+        channel = delivery.message.channel
+        self._messages += 1
+        self._bytes += _size(delivery)
+        if channel not in self._busy:
+            self._busy.add(channel)
+            self.make_ready(delivery)
+        elif channel in self._waiting:
+            self._waiting[channel].append(delivery)
+        else:
+            self._waiting[channel] = deque((delivery,))
+
+    def take(self) -> Delivery | None:
+        """Return the next ready delivery, or None."""
+        return self._ready.popleft() if self._ready else None
+
+    def make_ready(self, delivery: Delivery) -> None:
+        """Queue up the first delivery of a lane, also again after it waited for a retry."""
+        if self._is_closed:
+            return
+        if not self._ready:
+            self._turns.join(self)
+        self._ready.append(delivery)
+
+    def finish(self, delivery: Delivery) -> None:
+        """Let a delivery that was taken go; the next one of its channel becomes ready."""
+        if self._is_closed:
+            return
+        self._messages -= 1
+        self._bytes -= _size(delivery)
+        channel = delivery.message.channel
+        waiting = self._waiting.get(channel)
+        if waiting is None:
+            self._busy.remove(channel)
+            return
+        self.make_ready(waiting.popleft())
+        if not waiting:
+            del self._waiting[channel]
+
+    def close(self) -> None:
+        """Hand out nothing more and forget what waits; what was taken ends without an effect."""
+        self._is_closed = True
+        self._ready.clear()
+        self._waiting.clear()
+        self._busy.clear()
+        self._messages = self._bytes = 0
+
+
+def _size(delivery: Delivery) -> int:
+    return len(delivery.entry.payload or b"")

@@ -1,0 +1,36 @@
+"""Who is told of each attempt: the metrics, and the receipts if there is a channel for them."""
+
+from __future__ import annotations
+
+import time
+
+from realtime_message.telemetry.worker_metrics import Outcome, WorkerMetrics
+from realtime_message.worker.delivery import Delivery
+from realtime_message.worker.receipts import Receipts
+
+
+class Observation:
+    """Tells the others.
+
+    Args:
+        metrics: counts every attempt.
+        receipts: publishes them; None without a channel.
+    """
+
+    def __init__(self, metrics: WorkerMetrics, receipts: Receipts | None) -> None:
+        self._metrics = metrics
+        self._receipts = receipts
+
+    def attempt_done(self, delivery: Delivery, outcome: Outcome, took_seconds: float) -> None:
+        """Tell of an attempt. Cheap, and does not raise."""
+        stored_ms = int(delivery.entry.id.partition("-")[0])
+        # Two machines' clocks: only for people to look at, never to decide by.
+        age_seconds = max(0.0, time.time() - stored_ms / 1000)
+        self._metrics.attempt_done(delivery.held.number, outcome, took_seconds, age_seconds)
+        if self._receipts is not None:
+            self._receipts.add(delivery, outcome, took_seconds, age_seconds)
+
+    async def close(self) -> None:
+        """Let the last receipts out."""
+        if self._receipts is not None:
+            await self._receipts.close()

@@ -1,0 +1,92 @@
+"""The worker's process: opens what a worker needs, runs it until a signal, and closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+
+import uvloop
+
+from realtime_message.app import App
+from realtime_message.errors import EXIT_INTERRUPTED
+from realtime_message.settings import Settings
+from realtime_message.streams import open_streams
+from realtime_message.telemetry.worker_metrics import WorkerMetrics
+from realtime_message.worker.equipment import Equipment
+from realtime_message.worker.lease_hold import steady_clock
+from realtime_message.worker.lifecycle import StopRequest, stop_on_signals
+from realtime_message.worker.names import make_names
+from realtime_message.worker.observation import Observation
+from realtime_message.worker.receipts import Receipts
+from realtime_message.worker.server_api import ServerApi
+from realtime_message.worker.status_server import StatusServer
+from realtime_message.worker.worker import Worker
+
+
+def run_worker(settings: Settings, app: App) -> int:
+    """Run a worker until SIGTERM or SIGINT; return the exit code.
+
+    The first signal drains: what is in hand is finished and acknowledged, partitions are handed
+    over. A second one ends at once; what was in hand is delivered again to the next owner.
+
+    Args:
+        settings: all settings.
+        app: the user's handlers.
+
+    Raises:
+        StartupError: it cannot start; the text says what to do.
+    """
+    stop = StopRequest()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, app, stop))
+    was_interrupted = stop.signal is signal.SIGINT or stop.force.is_set()
+    return EXIT_INTERRUPTED if was_interrupted else 0
+
+
+async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
+    """Run a worker in the current event loop until asked to stop.
+
+    Raises:
+        StartupError: it cannot start; the text says what to do.
+    """
+    names = make_names(settings.worker.id)
+    metrics = WorkerMetrics()
+    replies = ServerApi(settings.gateway.api_url, settings.gateway.api_key)
+    channel = settings.worker.receipts_channel
+    receipts = Receipts(replies, channel, names, metrics) if channel else None
+    observation = Observation(metrics, receipts)
+    async with contextlib.AsyncExitStack() as stack:
+        streams = await open_streams(
+            settings.redis, lambda incident: metrics.count_incident(incident.kind)
+        )
+        stack.push_async_callback(streams.close)
+        stack.push_async_callback(replies.close)
+        stack.push_async_callback(observation.close)
+        worker = Worker(
+            Equipment(
+                settings=settings.worker,
+                app=app,
+                streams=streams,
+                names=names,
+                replies=replies,
+                metrics=metrics,
+                observe=observation.attempt_done,
+                clock=steady_clock,
+            )
+        )
+        metrics.owned = worker.ownership.in_hand
+        if settings.worker.metrics_port:
+            status = StatusServer(
+                settings.worker.metrics_host,
+                settings.worker.metrics_port,
+                metrics,
+                worker.health,
+            )
+            stack.callback(status.close)
+        # What is there now stays: the garbage collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        stack.enter_context(stop_on_signals(stop))
+        await worker.run(stop)

@@ -1,0 +1,138 @@
+"""The tasks that run handlers: a pool of runners instead of a task for each message.
+
+A runner takes a delivery, awaits the handler *within its own task*, and takes the next. A handler
+that never really waits (a cache hit, a counter, a batch insert that is only queued) therefore costs
+a coroutine call and no task: 0.2 µs instead of 3 µs. Only when a handler waits does the event loop
+get to the next runner, which goes on with the next channel. The alternative, driving the handler's
+coroutine by hand and making a task of it when it first waits, would run its beginning without a
+current task of its own: `asyncio.timeout`, task groups and every library on anyio would attach
+themselves to the wrong task.
+
+Handlers share a runner one after the other, so a runner takes care that nothing passes from one to
+the next. It ends and is replaced when a handler left context variables changed, or a request to
+cancel that it did not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from realtime_message.worker.delivery import Delivery
+
+# How many deliveries a runner may handle without giving way to the rest of the event loop: timers,
+# reads, renewals. At some µs each this is well under a millisecond.
+_BEFORE_GIVING_WAY = 64
+# Runners that wait for work. More of them end: thousands may have been needed in a burst.
+_MAX_PARKED = 64
+
+
+class Source(Protocol):
+    """Where runners get their deliveries."""
+
+    def __bool__(self) -> bool:
+        """Whether there is one."""
+        ...
+
+    def take(self) -> Delivery | None:
+        """Return the next one, or None."""
+        ...
+
+
+class Runners:
+    """Up to `concurrency` runners.
+
+    Args:
+        source: what is ready to be handled.
+        handle: handles one delivery; must not raise.
+        concurrency: how many deliveries are handled at once.
+        on_failure: called if `handle` raises after all.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        handle: Callable[[Delivery], Awaitable[None]],
+        concurrency: int,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._source = source
+        self._handle = handle
+        self._concurrency = concurrency
+        self._on_failure = on_failure
+        self._context = contextvars.copy_context()
+        self._numbers = itertools.count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._parked: list[asyncio.Future[None]] = []
+        self._is_one_coming = False
+        self._is_closed = False
+
+    def wake(self) -> None:
+        """See to it that a runner comes and looks, if one is free and none is coming already."""
+        if self._is_one_coming or self._is_closed:
+            return
+        if self._parked:
+            self._is_one_coming = True
+            self._parked.pop().set_result(None)
+        elif len(self._tasks) < self._concurrency:
+            self._is_one_coming = True
+            self._start()
+
+    async def close(self) -> None:
+        """Cancel all runners and wait for their end."""
+        self._is_closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self) -> None:
+        task = asyncio.get_running_loop().create_task(
+            self._run(), name=f"runner {next(self._numbers)}", context=self._context.copy()
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._on_failure(error)
+        if self._source:
+            self.wake()
+
+    async def _run(self) -> None:
+        task = asyncio.current_task()
+        pristine = contextvars.copy_context()
+        self._is_one_coming = False
+        handled = 0
+        while True:
+            delivery = self._source.take()
+            if delivery is None:
+                if len(self._parked) >= _MAX_PARKED:
+                    return
+                await self._park()
+                handled = 0
+                continue
+            if self._source:
+                self.wake()
+            await self._handle(delivery)
+            if (task and task.cancelling()) or contextvars.copy_context() != pristine:
+                return
+            handled += 1
+            if handled == _BEFORE_GIVING_WAY:
+                handled = 0
+                await asyncio.sleep(0)
+
+    async def _park(self) -> None:
+        """Wait until `wake` calls."""
+        call = asyncio.get_running_loop().create_future()
+        self._parked.append(call)
+        try:
+            await call
+        finally:
+            self._is_one_coming = False
+            if call in self._parked:  # cancelled by `close`
+                self._parked.remove(call)

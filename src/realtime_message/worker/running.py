@@ -1,0 +1,79 @@
+"""The deliveries that handlers work on now: their time limits, and how they are cut short."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from realtime_message.worker.delivery import CancelCause, Delivery
+from realtime_message.worker.held_partition import HeldPartition
+
+
+class Running:
+    """Deliveries being handled, in the order in which they began.
+
+    All handlers have the same time limit, so the oldest delivery is always the next to run into
+    it. One timer for that one is enough; a timer for each message would cost more than the rest of
+    the bookkeeping.
+
+    Args:
+        time_limit_seconds: how long a handler may take; 0 for ever.
+    """
+
+    def __init__(self, time_limit_seconds: float) -> None:
+        self.time_limit_seconds = time_limit_seconds
+        self._tasks: dict[Delivery, asyncio.Task[object] | None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, delivery: Delivery, now: float) -> None:
+        """Note that a handler begins in the current task; `now` is the loop's time."""
+        delivery.started_at = now
+        delivery.cancel_cause = None
+        self._tasks[delivery] = asyncio.current_task()
+        if self._timer is None and self.time_limit_seconds:
+            self._arm(now + self.time_limit_seconds)
+
+    def finish(self, delivery: Delivery) -> None:
+        """Note that its handler has ended."""
+        del self._tasks[delivery]
+
+    def of(self, held: HeldPartition) -> list[Delivery]:
+        """Return the deliveries of one partition."""
+        return [delivery for delivery in self._tasks if delivery.held is held]
+
+    def abandon(self, deliveries: Iterable[Delivery]) -> None:
+        """Cancel handlers whose messages belong to the next owner now."""
+        for delivery in deliveries:
+            if delivery in self._tasks and delivery.cancel_cause is not CancelCause.abandoned:
+                self._cancel(delivery, CancelCause.abandoned)
+
+    def close(self) -> None:
+        """Stop the clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cancel(self, delivery: Delivery, cause: CancelCause) -> None:
+        """Cancel a coroutine. A thread cannot be stopped: it is waited for, and only noted."""
+        delivery.cancel_cause = cause
+        task = self._tasks[delivery]
+        if task is not None and delivery.handler is not None and delivery.handler.is_async:
+            task.cancel()
+
+    def _arm(self, at: float) -> None:
+        self._timer = asyncio.get_running_loop().call_at(at, self._check)
+
+    def _check(self) -> None:
+        """Cancel what is over its limit, then wait for the next."""
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for delivery in list(self._tasks):
+            deadline = delivery.started_at + self.time_limit_seconds
+            if deadline > now:
+                self._arm(deadline)
+                return
+            if delivery.cancel_cause is None:
+                self._cancel(delivery, CancelCause.time_limit)

@@ -1,0 +1,136 @@
+"""What follows an attempt: the message is acknowledged, tried again, or given up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from realtime_message.telemetry.logs import get_logger
+from realtime_message.telemetry.worker_metrics import Outcome
+from realtime_message.worker.backoff import until_answered
+from realtime_message.worker.delivery import CancelCause, Delivery
+from realtime_message.worker.retry import Decision, RetryPolicy
+
+log = get_logger("worker.settle")
+
+#: Called after each attempt with its outcome and the seconds it took. Quick, and must not raise.
+Observer = Callable[[Delivery, Outcome, float], None]
+
+
+class Settler:
+    """Acts on outcomes.
+
+    Acknowledging is a note for the fetcher's next cycle and happens at once. What Redis must be
+    told on its own, because the message failed, runs beside the handlers as an errand of the
+    partition: the channel waits for it, the runner does not.
+
+    Args:
+        policy: how often and how soon a message is tried again.
+        observe: is told of every attempt.
+    """
+
+    def __init__(self, policy: RetryPolicy, observe: Observer) -> None:
+        self._policy = policy
+        self._observe = observe
+
+    def settle(self, delivery: Delivery, error: BaseException | None, took_seconds: float) -> None:
+        """Act on the end of an attempt; `error` is what the handler raised."""
+        held = delivery.held
+        was_cut_short = error is not None and delivery.cancel_cause is CancelCause.abandoned
+        if held.hold.is_lost or was_cut_short:
+            self._observe(delivery, Outcome.abandoned, took_seconds)
+            return
+        decision = self._policy.decide(error, delivery.attempt, random.random())  # noqa: S311 - jitter
+        if decision.outcome is Outcome.retry:
+            held.run_errand(self._retry(delivery, decision))
+        elif decision.outcome is Outcome.dead_letter:
+            held.run_errand(self._bury(delivery, decision, took_seconds))
+            return  # observed when it is done
+        else:
+            held.finish(delivery)
+        self._observe(delivery, decision.outcome, took_seconds)
+
+    def pass_over(self, delivery: Delivery) -> None:
+        """Acknowledge a message that no handler wants."""
+        delivery.held.finish(delivery)
+        self._observe(delivery, Outcome.unhandled, 0.0)
+
+    def give_up(self, delivery: Delivery, reason: str) -> None:
+        """Make a dead letter of a message that gets no attempt, or none any more."""
+        delivery.attempt -= 1
+        decision = Decision(Outcome.dead_letter, reason=reason)
+        delivery.held.run_errand(self._bury(delivery, decision, 0.0))
+
+    def prepare(self, delivery: Delivery) -> None:
+        """Write down that an attempt begins and queue it up again, if it gets another one.
+
+        This stops a message that kills its worker: whoever comes next knows how often it was
+        tried.
+        """
+        if delivery.defect:
+            self.give_up(delivery, delivery.defect)
+        elif self._policy.is_exhausted(delivery.attempt - 1):
+            self.give_up(delivery, "its workers ended while they handled it, again and again")
+        else:
+            delivery.held.run_errand(self._record(delivery))
+
+    async def _record(self, delivery: Delivery) -> None:
+        held = delivery.held
+        await until_answered(
+            lambda: held.reader.record_attempt(delivery.entry.id, delivery.attempt),
+            call="record_attempt",
+            partition=held.number,
+        )
+        delivery.is_recorded = True
+        held.make_ready(delivery)
+
+    async def _retry(self, delivery: Delivery, decision: Decision) -> None:
+        held = delivery.held
+        log.warning(
+            "message.failed",
+            **_names(delivery),
+            attempt=delivery.attempt,
+            reason=decision.reason,
+            again_in_seconds=round(decision.delay_seconds, 3),
+        )
+        if delivery.attempt == 1:
+            # Later ones were written down before they began.
+            await until_answered(
+                lambda: held.reader.record_attempt(delivery.entry.id, 1),
+                call="record_attempt",
+                partition=held.number,
+            )
+        delivery.attempt += 1
+        delivery.is_recorded = False
+        held.retry_later(delivery, decision.delay_seconds)
+
+    async def _bury(self, delivery: Delivery, decision: Decision, took_seconds: float) -> None:
+        held = delivery.held
+        await until_answered(
+            lambda: held.reader.bury(
+                delivery.entry,
+                reason=decision.reason,
+                error=decision.error,
+                attempts=delivery.attempt,
+            ),
+            call="bury",
+            partition=held.number,
+        )
+        log.error(
+            "message.dead_lettered",
+            **_names(delivery),
+            attempts=delivery.attempt,
+            reason=decision.reason,
+        )
+        self._observe(delivery, Outcome.dead_letter, took_seconds)
+        held.let_go(delivery)
+
+
+def _names(delivery: Delivery) -> dict[str, object]:
+    """Which message: enough to find it, nothing of its content."""
+    return {
+        "message": delivery.message.id,
+        "entry": delivery.entry.id,
+        "channel": delivery.message.channel,
+        "partition": delivery.held.number,
+    }

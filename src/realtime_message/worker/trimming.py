@@ -1,0 +1,44 @@
+"""Handled entries do not stay for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from realtime_message.errors import StreamsError
+from realtime_message.streams.contracts import StreamTrimmer
+from realtime_message.telemetry.logs import get_logger
+
+log = get_logger("worker.trimming")
+
+_MIN_INTERVAL_SECONDS = 1.0
+_MAX_INTERVAL_SECONDS = 60.0
+
+
+async def keep_trimmed(
+    trimmer: StreamTrimmer, partitions: Callable[[], Iterable[int]], retention_seconds: float
+) -> None:
+    """Trim the partitions that are held now, again and again, until cancelled.
+
+    Several times within the retention, so that a stream is never much longer than it should be.
+
+    Args:
+        trimmer: removes what is handled and old enough, and nothing else.
+        partitions: returns the numbers of the partitions held.
+        retention_seconds: how long handled entries stay.
+    """
+    interval = min(_MAX_INTERVAL_SECONDS, max(_MIN_INTERVAL_SECONDS, retention_seconds / 10))
+    is_failing = False
+    while True:
+        await asyncio.sleep(interval)
+        for partition in list(partitions()):
+            try:
+                removed = await trimmer.trim(partition, retention_seconds)
+            except StreamsError as error:
+                if not is_failing:
+                    log.warning("trim.failed", partition=partition, error=str(error))
+                is_failing = True
+                break
+            is_failing = False
+            if removed:
+                log.debug("stream.trimmed", partition=partition, removed=removed)

@@ -1,0 +1,150 @@
+"""Lanes: order within a channel, fairness between channels and partitions, bounds, no leaks."""
+
+import gc
+import sys
+from collections.abc import Iterable
+
+import pytest
+
+from realtime_message.streams.contracts import Entry
+from realtime_message.worker.delivery import Delivery
+from realtime_message.worker.lanes import Lanes, Turns
+from support.memory_streams import message
+
+
+def delivery(channel: str, number: int = 0, size: int = 10) -> Delivery:
+    return Delivery(Entry(f"1-{number}", b"x" * size), message(channel, number=number), None)
+
+
+def lanes(turns: Turns | None = None, max_messages: int = 100, max_bytes: int = 10**6) -> Lanes:
+    return Lanes(Turns() if turns is None else turns, max_messages, max_bytes)
+
+
+def fill(target: Lanes, channels: Iterable[str]) -> None:
+    for number, channel in enumerate(channels):
+        target.add(delivery(channel, number))
+
+
+def numbers_of(taken: Iterable[Delivery]) -> list[str]:
+    return [f"{d.message.channel}{d.message.id[1:]}" for d in taken]
+
+
+def test_second_message_of_a_channel_waits_for_the_first() -> None:
+    """Only the first of a channel is handed out until it is finished."""
+    turns = Turns()
+    one = lanes(turns)
+    fill(one, ["a", "a", "a"])
+    first = turns.take()
+    assert first is not None
+    assert turns.take() is None
+    one.finish(first)
+    second = turns.take()
+    assert second is not None
+    assert numbers_of([first, second]) == ["a0", "a1"]
+
+
+def test_channels_take_turns() -> None:
+    """A channel with many messages does not keep others waiting."""
+    turns = Turns()
+    one = lanes(turns)
+    fill(one, ["a", "a", "a", "b", "c", "b"])
+    order = []
+    while (each := turns.take()) is not None:
+        order.append(each)
+        one.finish(each)
+    assert numbers_of(order) == ["a0", "b3", "c4", "a1", "b5", "a2"]
+
+
+def test_partitions_take_turns() -> None:
+    """A partition with many ready channels does not keep another partition waiting."""
+    turns = Turns()
+    busy, quiet = lanes(turns), lanes(turns)
+    fill(busy, [f"a{n}:" for n in range(5)])
+    fill(quiet, ["b", "c"])
+    order = [turns.take() for _ in range(7)]
+    assert [d.message.channel[0] for d in order if d] == ["a", "b", "a", "c", "a", "a", "a"]
+
+
+def test_retried_message_keeps_its_channel_waiting_and_no_other() -> None:
+    """A message between two attempts stays at the head of its channel."""
+    turns = Turns()
+    one = lanes(turns)
+    fill(one, ["a", "a", "b"])
+    first = turns.take()
+    assert first is not None
+    assert numbers_of([turns.take()]) == ["b2"]
+    assert turns.take() is None
+    one.make_ready(first)
+    assert turns.take() is first
+
+
+def test_room_counts_messages_until_they_are_finished() -> None:
+    """Taken messages still take room; finished ones do not."""
+    turns = Turns()
+    one = lanes(turns, max_messages=3)
+    fill(one, ["a", "a", "b"])
+    assert (one.room, one.message_count, one.lane_count) == (0, 3, 2)
+    first = turns.take()
+    assert one.room == 0
+    one.finish(first)
+    assert (one.room, one.message_count, one.lane_count) == (1, 2, 2)
+
+
+def test_room_is_bounded_by_bytes() -> None:
+    """Few large messages fill it as well."""
+    turns = Turns()
+    one = lanes(turns, max_messages=1000, max_bytes=25)
+    one.add(delivery("a", 0, size=20))
+    assert one.room == 999
+    one.add(delivery("b", 1, size=20))
+    assert one.room == 0
+    one.finish(turns.take())
+    assert one.room == 999
+
+
+def test_closed_lanes_hand_out_nothing_and_accept_nothing() -> None:
+    """After close, nothing is ready, nothing is added, and late finishes are harmless."""
+    turns = Turns()
+    one = lanes(turns)
+    fill(one, ["a", "a", "b", "c"])
+    taken, retried = turns.take(), turns.take()
+    one.close()
+    one.finish(taken)
+    one.make_ready(retried)
+    one.add(delivery("d"))
+    assert turns.take() is None
+    assert (one.room, one.message_count, one.lane_count) == (0, 0, 0)
+
+
+def test_million_channels_leave_nothing_behind() -> None:
+    """Lanes that are empty are not kept: memory does not grow with channels over time."""
+    turns = Turns()
+    one = lanes(turns, max_messages=10)
+
+    def pass_through(count: int) -> None:
+        for number in range(count):
+            one.add(delivery(f"channel:{number}", number))
+            one.finish(turns.take())
+
+    pass_through(1000)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    pass_through(200_000)
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 500
+    assert one.lane_count == 0
+
+
+@pytest.mark.parametrize("channel_count", [1, 7, 1000])
+def test_order_is_kept_for_any_number_of_channels(channel_count: int) -> None:
+    """Each channel's messages come out in the order in which they went in."""
+    turns = Turns()
+    one = lanes(turns, max_messages=10_000)
+    fill(one, [f"c{n % channel_count}:" for n in range(5000)])
+    last: dict[str, int] = {}
+    while (each := turns.take()) is not None:
+        number = int(each.message.id[1:])
+        assert last.get(each.message.channel, -1) < number
+        last[each.message.channel] = number
+        one.finish(each)
+    assert one.message_count == 0
