@@ -61,9 +61,9 @@ class BrowserStack:
         """Serve one more page, which reaches the same gateway over a link of its own."""
         with (
             GatewayLink(self.gateway_port) as link,
-            _serve(_page(link.port, self.token_secret)) as port,
+            serving_page(link.port, self.token_secret) as url,
         ):
-            yield LinkedPage(url=f"http://127.0.0.1:{port}/", link=link)
+            yield LinkedPage(url=url, link=link)
 
 
 def find_centrifugo() -> str | None:
@@ -84,19 +84,22 @@ def running_stack(folder: Path) -> Iterator[BrowserStack]:
         config.write_text(json.dumps(_centrifugo_config(gateway_port, callback_port, secret)))
         stack.enter_context(_running_centrifugo(binary, config, gateway_port))
         callback.gateway_port = gateway_port
-        page_port = stack.enter_context(_serve(_page(gateway_port, secret)))
         yield BrowserStack(
-            url=f"http://127.0.0.1:{page_port}/",
+            url=stack.enter_context(serving_page(gateway_port, secret)),
             gateway="centrifugo",
             gateway_port=gateway_port,
             token_secret=secret,
         )
 
 
-def _page(gateway_port: int, secret: str) -> Starlette:
-    return create_page_app(
+@contextlib.contextmanager
+def serving_page(gateway_port: int, secret: str) -> Iterator[str]:
+    """Serve the chat page for a gateway; gives its URL."""
+    app = create_page_app(
         gateway_port=gateway_port, token_secret=secret, rooms=ROOMS, receipts_channel=RECEIPTS
     )
+    with _serve(app) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 def _centrifugo_config(port: int, callback_port: int, secret: str) -> dict[str, object]:

@@ -58,7 +58,8 @@ class ChatTab:
 
     def room(self, room: str) -> Locator:
         """The button of a room."""
-        return self.page.locator(".room").filter(has_text=room)
+        named = self.page.locator(".room-name").get_by_text(room, exact=True)
+        return self.page.locator(".room").filter(has=named)
 
     def people(self) -> Locator:
         """The people in the open room."""

@@ -169,12 +169,9 @@ class EntryStore {
   load() {
     const entries = [];
     for (const name of this.#names()) {
-      try {
-        const entry = JSON.parse(this.#storage.getItem(name));
-        if (entry.id && entry.channel && entry.data) entries.push(entry);
-      } catch {
-        this.#storage.removeItem(name); // not ours, or half written
-      }
+      const entry = parseEntry(this.#storage.getItem(name));
+      if (entry === null) this.#storage.removeItem(name);
+      else entries.push(entry);
     }
     return entries.sort((one, other) => one.order - other.order);
   }
@@ -196,5 +193,16 @@ class EntryStore {
     if (!storage) return [];
     const names = Array.from({ length: storage.length }, (_, index) => storage.key(index));
     return names.filter((name) => name.startsWith(this.#prefix));
+  }
+}
+
+/** The entry that a text holds, or null if it holds none. */
+function parseEntry(text) {
+  try {
+    const entry = JSON.parse(text);
+    const isWhole = entry.id && entry.channel && entry.data && entry.order;
+    return isWhole && ["sending", "refused"].includes(entry.state) ? entry : null;
+  } catch {
+    return null;
   }
 }

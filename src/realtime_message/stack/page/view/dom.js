@@ -33,6 +33,12 @@ export function spoken(text) {
   return element("span", { class: "visually-hidden" }, text);
 }
 
+/** Mark a row that has just come, for its animation; not if it is only seen later. */
+export function flash(row) {
+  row.classList.add("fresh");
+  setTimeout(() => row.classList.remove("fresh"), 1000);
+}
+
 /** A person's round sign: first letter on a colour of their own. */
 export function avatar(user, name) {
   const node = element("span", { class: "avatar", "aria-hidden": "true" }, initial(name));

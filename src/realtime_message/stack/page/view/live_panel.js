@@ -1,7 +1,7 @@
 /** What the workers do, as it happens: counts, partitions, and a row for each receipt. */
 
 import { hasText, t } from "../preferences.js";
-import { element, updateList } from "./dom.js";
+import { element, flash, updateList } from "./dom.js";
 import { duration } from "./format.js";
 
 const MIN_PARTITIONS = 8; // the default; more appear as they are seen
@@ -76,9 +76,9 @@ function createRow(receipt, isFresh) {
   const label = hasText(key) ? t(key) : outcome;
   const cell = (className, content, title = null) =>
     element("td", { role: "cell", class: className, title }, content);
-  return element(
+  const row = element(
     "tr",
-    { role: "row", class: isFresh ? "receipt fresh" : "receipt" },
+    { role: "row", class: "receipt" },
     element("th", { role: "rowheader", class: "receipt-message" }),
     cell("receipt-took", duration(took_ms), t("live.age", { time: duration(age_ms) })),
     cell("receipt-partition", element("span", { class: "tag" }, `p${partition}`)),
@@ -86,6 +86,8 @@ function createRow(receipt, isFresh) {
     cell(attempt > 1 ? "attempt-again" : "attempt", t("live.attempt", { attempt })),
     cell(`receipt-outcome outcome-${outcome}`, label),
   );
+  if (isFresh) flash(row);
+  return row;
 }
 
 /** The text may be known only after the receipt: the worker can be faster than the broadcast. */
@@ -94,8 +96,12 @@ function refreshRow(row, { id, channel }, chat) {
   if (cell.dataset.known) return;
   const room = chat.rooms.get(channel);
   const message = room?.find(id);
-  if (message === undefined && cell.textContent !== "") return;
-  if (message !== undefined) cell.dataset.known = "true";
-  cell.textContent = message?.text ?? id.slice(0, 8);
-  cell.title = t("live.elsewhere", { room: room?.name ?? channel });
+  if (message !== undefined) {
+    cell.dataset.known = "true";
+    cell.textContent = message.text;
+    cell.title = message.text;
+  } else if (cell.textContent === "") {
+    cell.textContent = t("live.elsewhere", { room: room?.name ?? channel });
+    cell.title = id;
+  }
 }

@@ -1,7 +1,7 @@
 /** One message, with what became of it. */
 
 import { t } from "../preferences.js";
-import { avatar, element, icon, spoken } from "./dom.js";
+import { avatar, element, flash, icon, spoken } from "./dom.js";
 import { clockTime } from "./format.js";
 
 /**
@@ -46,7 +46,7 @@ export function createMessage({ name, user, text, at, isMine, recovered }, isFre
   const bubble = element("div", { class: "bubble" }, element("p", {}, text));
   const body = element("div", { class: "body" }, about, bubble, element("div", { class: "state" }));
   const row = element("li", { class: isMine ? "message mine" : "message" });
-  row.classList.toggle("fresh", isFresh);
+  if (isFresh) flash(row);
   row.append(avatar(user, name), body);
   return row;
 }

@@ -114,6 +114,7 @@ export class RoomsView {
   #leave(channel) {
     this.#rememberRooms(addedRooms().filter((added) => added !== channel));
     this.#chat.leave(channel);
+    this.update(this.#chat); // the button that has the focus goes away; another one takes it
     this.#list.querySelector("[aria-current]")?.focus();
   }
 
