@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
+import sys
 
 import uvloop
 
 from realtime_message.app import App
-from realtime_message.errors import EXIT_INTERRUPTED
-from realtime_message.settings import Settings
+from realtime_message.errors import EXIT_INTERRUPTED, RealtimeMessageError
+from realtime_message.settings import Settings, check_settings, load_settings
 from realtime_message.streams import open_streams
+from realtime_message.telemetry.logs import configure_logging
 from realtime_message.telemetry.worker_metrics import WorkerMetrics
 from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.lease_hold import steady_clock
@@ -23,6 +26,27 @@ from realtime_message.worker.receipts import Receipts
 from realtime_message.worker.server_api import ServerApi
 from realtime_message.worker.status_server import StatusServer
 from realtime_message.worker.worker import Worker
+
+
+def main(app: App) -> int:
+    """Run a worker as a whole program, with the settings of the environment and of `rtm.toml`.
+
+    For scripts: `raise SystemExit(main(app))`.
+
+    Args:
+        app: the user's handlers.
+
+    Returns:
+        The exit code. What is wrong with the settings is told on stderr in one sentence.
+    """
+    try:
+        loaded = load_settings(os.environ)
+        configure_logging(loaded.settings.log.level, loaded.settings.log.format)
+        check_settings(loaded, "worker")
+        return run_worker(loaded.settings, app)
+    except RealtimeMessageError as error:
+        print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - the sentence is the product
+        return error.exit_code
 
 
 def run_worker(settings: Settings, app: App) -> int:
