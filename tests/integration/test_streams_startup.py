@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from realtime_message.errors import (
     ConfigurationError,
@@ -312,6 +313,19 @@ async def test_tls_with_login(tls_server: tuple[ValkeyServer, int, Path]) -> Non
     await asyncio.gather(*(appender.append(1, b"x" * 5000) for _ in range(500)))
     assert (await streams.inspect.partitions())[1].length == 500
     await streams.close()
+
+
+def test_tls_on_uvloop(tls_server: tuple[ValkeyServer, int, Path]) -> None:
+    """The same on the event loop that production uses."""
+    _, port, certificate = tls_server
+
+    async def run() -> None:
+        url = f"rediss://:pw@127.0.0.1:{port}?ssl_ca_certs={certificate}"
+        streams = await open_streams(_settings(url))
+        await _use_everything(streams)
+        await streams.close()
+
+    uvloop.run(run())
 
 
 async def test_tls_certificate_that_is_not_trusted(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from realtime_message.errors import LeaseLostError, StreamsError
 from realtime_message.streams.connection import Connector
@@ -94,7 +94,7 @@ class Fence:
             raise self._lost()
         self._is_watching = True
 
-    def _refuse(self, wire: Wire, error: StreamsError) -> None:
+    def _refuse(self, wire: Wire, error: StreamsError) -> NoReturn:
         if isinstance(error, ReadOnlyServerError):
             wire.drop("leads to a server that is read-only")
         raise error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import redis
+from redis.exceptions import NoScriptError
 
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Lease
@@ -81,7 +82,7 @@ class RedisLeaseRenewer:
         try:
             try:
                 replies = self._evaluate(leases, duration_seconds)
-            except redis.exceptions.NoScriptError:
+            except NoScriptError:
                 self._client.script_load(self._script.text)
                 replies = self._evaluate(leases, duration_seconds)
         except (redis.RedisError, OSError) as error:

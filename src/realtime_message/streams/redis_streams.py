@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from realtime_message.settings import RedisSettings
 from realtime_message.streams.append import PipelinedAppender
 from realtime_message.streams.connection import Connector
@@ -40,6 +42,7 @@ class Streams:
         self._connector = Connector(settings)
         self._session = Session(self._connector, settings.command_timeout_seconds)
         self._appender: PipelinedAppender | None = None
+        self._making_appender = asyncio.Lock()
         self.layout = Layout(self._session, self.keys, settings.partition_count)
         self.leases = RedisLeaseStore(self._session, self.keys)
         self.members = RedisMemberStore(self._session, self.keys)
@@ -73,16 +76,17 @@ class Streams:
         Raises:
             StreamsError: it cannot connect.
         """
-        if self._appender is None:
-            appender = PipelinedAppender(
-                self._connector,
-                self.keys,
-                self.partition_count,
-                self.settings.command_timeout_seconds,
-            )
-            await appender.connect()
-            self._appender = appender
-        return self._appender
+        async with self._making_appender:
+            if self._appender is None:
+                appender = PipelinedAppender(
+                    self._connector,
+                    self.keys,
+                    self.partition_count,
+                    self.settings.command_timeout_seconds,
+                )
+                await appender.connect()
+                self._appender = appender
+            return self._appender
 
     def reader(self, lease: Lease, consumer: str) -> RedisPartitionReader:
         """Return a fenced reader under a lease; close it when the lease ends.
