@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _SUBSCRIBE_AGAIN_FROM = 2500
 
 #: Opens a connection whose pushes go to the given function.
-ConnectWith = Callable[[OnPush], Any]
+ConnectWith = Callable[[OnPush], Awaitable[GatewayConnection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class Subscriber:
         # Pushes that came with a subscribe reply, until what was missed before them is told.
         self._early: dict[str, list[dict[str, Any]]] = {}
         self._starts_over = asyncio.Event()
+        self._was_subscribed = False
         self._events: asyncio.Queue[Publication | Notice | Exception] = asyncio.Queue()
 
     async def follow(self) -> AsyncIterator[Publication | Notice]:
@@ -94,32 +95,33 @@ class Subscriber:
                 self._events.put_nowait(failure)
 
     async def _keep_connected(self) -> None:
-        was_connected = False
         pause_seconds = _FIRST_PAUSE_SECONDS
         while True:
-            connection: GatewayConnection | None = None
             self._starts_over.clear()
             try:
                 connection = await self._connect(self._take_push)
-                if was_connected:
-                    self._tell("connected again")
-                for channel in self._channels:
-                    await self._subscribe(connection, channel)
-                if not was_connected:
-                    self._tell("subscribed")
-                was_connected = True
-                pause_seconds = _FIRST_PAUSE_SECONDS
-                await self._wait_for_end(connection)
+                try:
+                    await self._subscribe_all(connection)
+                    pause_seconds = _FIRST_PAUSE_SECONDS
+                    await self._wait_for_end(connection)
+                finally:
+                    await connection.close()
             except (GatewayUnreachableError, CommandRefusedError) as error:
                 is_final = isinstance(error, CommandRefusedError) and not error.is_temporary
-                if is_final or not was_connected:
+                if is_final or not self._was_subscribed:
                     raise
                 self._tell(f"{error}; trying again")
-            finally:
-                if connection is not None:
-                    await connection.close()
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _subscribe_all(self, connection: GatewayConnection) -> None:
+        if self._was_subscribed:
+            self._tell("connected again")
+        for channel in self._channels:
+            await self._subscribe(connection, channel)
+        if not self._was_subscribed:
+            self._tell("subscribed")
+        self._was_subscribed = True
 
     async def _wait_for_end(self, connection: GatewayConnection) -> None:
         """Wait until the connection ends or must be left, and raise why."""

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Literal
 
 from realtime_message.errors import ConfigurationError
 from realtime_message.settings.declarations import all_settings
 from realtime_message.settings.load import DEFAULT, LoadedSettings, tell
 from realtime_message.settings.options import ChannelRule
 
-Part = Literal["callback", "worker", "gateway"]
-PARTS: tuple[Part, ...] = ("callback", "worker", "gateway")
+PARTS = ("callback", "worker", "gateway")
 
 #: Shorter keys can be guessed offline from one token.
 MIN_SECRET_CHARACTERS = 16
 
 
-def check_settings(loaded: LoadedSettings, *parts: Part) -> None:
+def check_settings(loaded: LoadedSettings, *parts: str) -> None:
     """Check the settings that some parts are about to start with.
 
     Args:
         loaded: the settings.
-        parts: the parts; none given means all.
+        parts: of PARTS; none given means all.
 
     Raises:
         ConfigurationError: everything that does not fit together, and what to do.

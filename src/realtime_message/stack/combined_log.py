@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 _RESET, _DIM, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
@@ -27,7 +27,9 @@ class CombinedLog:
     def __init__(
         self, names: Sequence[str], *, has_colour: bool, stream: TextIO | None = None
     ) -> None:
-        self._stream = stream or sys.stdout
+        #: Called once when nobody reads any more: the pipe's other end or the terminal is gone.
+        self.on_reader_gone: Callable[[], None] = lambda: None
+        self._stream: TextIO | None = stream or sys.stdout
         self._has_colour = has_colour
         self._width = max(len(name) for name in (*names, OWN_NAME))
         self._colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(names)}
@@ -58,5 +60,11 @@ class CombinedLog:
         self._write("")
 
     def _write(self, line: str) -> None:
-        self._stream.write(f"{line}\n")
-        self._stream.flush()
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+        except OSError:
+            self._stream = None
+            self.on_reader_gone()

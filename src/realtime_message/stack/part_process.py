@@ -100,7 +100,8 @@ class _Output(asyncio.SubprocessProtocol):
         self._on_line = on_line
         self._rest = b""
 
-    def pipe_data_received(self, _fd: int, data: bytes) -> None:
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        del fd  # stderr goes the same way
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _MAX_LINE_BYTES:
             lines.append(self._rest)
@@ -111,7 +112,8 @@ class _Output(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         self.exited.set_result(None)
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
         if self._rest:
             self._on_line(self._rest.decode("utf-8", "replace").rstrip())
         self.closed.set_result(None)

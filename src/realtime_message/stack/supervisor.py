@@ -37,6 +37,7 @@ class Supervisor:
         self._start_timeout_seconds = start_timeout_seconds
         self._reloads = reloads
         self._stop = asyncio.Event()
+        log.on_reader_gone = self._stop.set
 
     def request_stop(self) -> None:
         """End everything in order; a second request kills what still runs."""
@@ -70,6 +71,8 @@ class Supervisor:
         finally:
             stopping.cancel()
             readiness.cancel()
+            for kept in self._parts:
+                kept.kill()  # none is left, unless a fault of ours brought us here
             await asyncio.gather(*keeping)
 
     async def _wait_until_ready(self) -> bool:

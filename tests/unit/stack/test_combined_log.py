@@ -31,3 +31,18 @@ def test_banner_is_set_off() -> None:
     log = CombinedLog(["page"], has_colour=False, stream=stream)
     log.banner([("Chat page", "http://localhost:8080"), ("Redis", "redis://x")])
     assert stream.getvalue() == ("\n  Chat page  http://localhost:8080\n  Redis      redis://x\n\n")
+
+
+def test_reader_that_leaves_is_told_once() -> None:
+    """A closed pipe or terminal is no reason to fail, but one to end."""
+
+    class Closed(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    gone = []
+    log = CombinedLog(["page"], has_colour=False, stream=Closed())
+    log.on_reader_gone = lambda: gone.append(True)
+    log.line("page", "one")
+    log.line("page", "two")
+    assert gone == [True]
