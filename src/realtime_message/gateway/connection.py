@@ -24,6 +24,7 @@ from realtime_message.gateway.handlers import HANDLERS
 from realtime_message.gateway.heartbeat import Heartbeat
 from realtime_message.gateway.outgoing import OutgoingQueue
 from realtime_message.gateway.proxy import ClientHeaders, EventProxy
+from realtime_message.gateway.proxy_messages import escape_payload
 from realtime_message.gateway.replies import (
     PING,
     ClientInfo,
@@ -168,7 +169,7 @@ class Connection:
         """Return what every proxy event of a connected client says of it."""
         fields: dict[str, Any] = {**self.transport_fields(proxy), "user": self.user}
         if proxy.includes_meta and self.meta:
-            fields["meta"] = payload(self.meta)
+            fields["meta"] = escape_payload(self.meta)
         return fields
 
     def transport_fields(self, proxy: EventProxy) -> dict[str, Any]:

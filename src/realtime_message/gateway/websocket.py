@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
 from uvicorn.server import ServerState
@@ -98,8 +98,8 @@ class WebSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over a connection from the HTTP protocol."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP server makes one
-        self._transport = transport
+        # Not checked at run time: uvloop's transports are no subclass.
+        self._transport = cast("asyncio.Transport", transport)
         self._connections.add(self)  # type: ignore[arg-type]  # it names its own classes only
 
     def data_received(self, data: bytes) -> None:
@@ -114,6 +114,7 @@ class WebSocket(asyncio.Protocol):
         if error is not None and not self._is_closing:
             if isinstance(error, PayloadTooBig):
                 self.close(_MESSAGE_TOO_BIG)
+                self._finish_sending()
             else:
                 self._write(b"".join(self._parser.data_to_send()))
                 self._disconnect()
@@ -221,6 +222,11 @@ class WebSocket(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+
+    def _finish_sending(self) -> None:
+        """Send FIN: what the peer still sends is not parsed, so its answer would go unseen."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
 
     def _disconnect(self) -> None:
         """Close TCP once everything written has left."""
