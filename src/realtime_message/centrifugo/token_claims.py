@@ -1,6 +1,7 @@
-"""The claims that Centrifugo reads from a token; others are ignored.
+"""What Centrifugo reads from a token, and what a verified one says.
 
-`null` counts as absent. `info`, `data` and `meta` keep the bytes they were signed with.
+Other claims are ignored, `null` counts as absent. `info`, `data` and `meta` keep the bytes that
+were signed.
 """
 
 from __future__ import annotations
@@ -47,4 +48,44 @@ class SubscriptionClaims(Claims, frozen=True, kw_only=True):
     client: str | None = ""
     data: msgspec.Raw = _NONE
     b64data: str | None = ""
+    override: Override | None = None
+
+
+class ConnectionToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified connection token.
+
+    Attributes:
+        user: the user id; empty for an anonymous user.
+        expire_at: Unix time at which the connection must be refreshed; 0 for never.
+        info: shown to others in presence, join and leave; JSON, or empty.
+        meta: attached to the connection, sent with every proxy event; JSON, or empty.
+        subs: server-side subscriptions by channel.
+    """
+
+    user: str
+    expire_at: int = 0
+    info: bytes = b""
+    meta: bytes = b""
+    subs: dict[str, SubscriptionOptions] = {}
+
+
+class SubscriptionToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified subscription token.
+
+    Attributes:
+        user: the user it is for.
+        channel: the channel it opens.
+        client: the connection it is bound to; empty for any of the user's.
+        expire_at: Unix time at which the subscription must be refreshed; 0 for never.
+        info: shown to others in this channel; JSON, or empty.
+        data: sent to the client with the subscription; JSON, or empty.
+        override: options that differ from the namespace's.
+    """
+
+    user: str
+    channel: str
+    client: str = ""
+    expire_at: int = 0
+    info: bytes = b""
+    data: bytes = b""
     override: Override | None = None

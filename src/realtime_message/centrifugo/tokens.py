@@ -17,17 +17,26 @@ import jwt
 import msgspec
 from jwt.api_jws import PyJWS
 
-from realtime_message.centrifugo.subscription_options import (
-    Override,
-    SubscriptionOptions,
-    decode_payload,
-)
+from realtime_message.centrifugo.subscription_options import SubscriptionOptions, decode_payload
 from realtime_message.centrifugo.token_claims import (
     Claims,
     ConnectionClaims,
+    ConnectionToken,
     SubscriptionClaims,
+    SubscriptionToken,
 )
 from realtime_message.errors import RealtimeMessageError
+
+__all__ = [
+    "ConnectionToken",
+    "InvalidTokenError",
+    "SubscriptionToken",
+    "TokenExpiredError",
+    "TokenKeys",
+    "TokenVerifier",
+    "make_connection_token",
+    "make_subscription_token",
+]
 
 _HMAC = ("HS256", "HS384", "HS512")
 _RSA = ("RS256", "RS384", "RS512")
@@ -52,9 +61,9 @@ class TokenKeys(msgspec.Struct, frozen=True, kw_only=True):
         rsa_public_key: a PEM, for RS256, RS384 and RS512.
         ecdsa_public_key: a PEM, for ES256, ES384 and ES512.
         audience: what the `aud` claim must hold; empty checks nothing.
-        audience_regex: what one of the `aud` claim's values must match.
+        audience_regex: what one of the values of `aud` must match.
         issuer: what the `iss` claim must be.
-        issuer_regex: what the `iss` claim must match.
+        issuer_regex: what it must match.
         user_id_claim: the claim that holds the user id; empty means `sub`.
     """
 
@@ -68,46 +77,6 @@ class TokenKeys(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str = ""
     issuer_regex: str = ""
     user_id_claim: str = ""
-
-
-class ConnectionToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified connection token.
-
-    Attributes:
-        user: the user id; empty for an anonymous user.
-        expire_at: Unix time at which the connection must be refreshed; 0 for never.
-        info: shown to others in presence, join and leave; JSON, or empty.
-        meta: attached to the connection, sent with every proxy event; JSON, or empty.
-        subs: server-side subscriptions by channel.
-    """
-
-    user: str
-    expire_at: int = 0
-    info: bytes = b""
-    meta: bytes = b""
-    subs: dict[str, SubscriptionOptions] = {}
-
-
-class SubscriptionToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified subscription token.
-
-    Attributes:
-        user: the user it is for.
-        channel: the channel it opens.
-        client: the connection it is bound to; empty for any of the user's.
-        expire_at: Unix time at which the subscription must be refreshed; 0 for never.
-        info: shown to others in this channel; JSON, or empty.
-        data: sent to the client with the subscription; JSON, or empty.
-        override: options that differ from the namespace's.
-    """
-
-    user: str
-    channel: str
-    client: str = ""
-    expire_at: int = 0
-    info: bytes = b""
-    data: bytes = b""
-    override: Override | None = None
 
 
 _AnyClaims = TypeVar("_AnyClaims", bound=Claims)

@@ -103,16 +103,7 @@ class Publisher:
         publication = kind(data=payload(data), info=info, tags=options.tags)
         position = Position()
         if rules.has_history and not options.skip_history:
-            retention = Retention(
-                rules.history_size, rules.history_ttl_seconds, self.meta_ttl_seconds(rules)
-            )
-            stored, position = self._history.add(
-                channel,
-                publication,
-                retention,
-                version=options.version,
-                version_epoch=options.version_epoch,
-            )
+            stored, position = self._store(channel, publication, rules, options)
             if stored is None:
                 return position
             publication = stored
@@ -124,6 +115,24 @@ class Publisher:
             publication = replace(publication, epoch=position.epoch)
         self._hub.broadcast(channel, publication, position)
         return position
+
+    def _store(
+        self,
+        channel: str,
+        publication: Publication,
+        rules: ChannelOptions,
+        options: PublishOptions,
+    ) -> tuple[Publication | None, Position]:
+        retention = Retention(
+            rules.history_size, rules.history_ttl_seconds, self.meta_ttl_seconds(rules)
+        )
+        return self._history.add(
+            channel,
+            publication,
+            retention,
+            version=options.version,
+            version_epoch=options.version_epoch,
+        )
 
     def sweep(self) -> None:
         """Forget idempotency keys whose time is over."""
