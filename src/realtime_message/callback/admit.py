@@ -7,10 +7,8 @@ is published to, it leaves to the callback. They are guarded here, for both.
 
 from __future__ import annotations
 
-import msgspec
-
 from realtime_message.centrifugo.replies import Code
-from realtime_message.errors import ConfigurationError
+from realtime_message.errors import ConfigurationError, Refuse
 from realtime_message.partitions import partition_of
 from realtime_message.patterns import PatternTable
 from realtime_message.settings import CallbackSettings, ChannelRule
@@ -21,21 +19,6 @@ PRIVATE_PREFIX = "$"
 USER_BOUNDARY = "#"
 USER_SEPARATOR = ","
 
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why something may not be done.
-
-    Attributes:
-        code: the error code that the client sees.
-        message: the reason, for the client.
-    """
-
-    code: Code
-    message: str
-
-
-_MAY_NOT_PUBLISH = Refusal(Code.FORBIDDEN, "you may not publish to this channel")
-_MAY_NOT_SUBSCRIBE = Refusal(Code.FORBIDDEN, "you may not subscribe to this channel")
 
 # Channels come and go by the million; the answers of the busiest ones are worth keeping.
 _REMEMBERED_CHANNELS = 10_000
@@ -70,13 +53,23 @@ class Channel:
         self._owner = _owner(name, rule)
         self._listed = None if USER_BOUNDARY in rule.pattern else _listed_users(name)
 
-    def publish_refusal(self, user: str) -> Refusal | None:
-        """Return why a user may not publish; None if he may."""
-        return None if self._may(self._publish, user) else _MAY_NOT_PUBLISH
+    def check_publish(self, user: str) -> None:
+        """Check whether a user may publish.
 
-    def subscribe_refusal(self, user: str) -> Refusal | None:
-        """Return why a user may not subscribe; None if he may."""
-        return None if self._may(self._subscribe, user) else _MAY_NOT_SUBSCRIBE
+        Raises:
+            Refuse: no.
+        """
+        if not self._may(self._publish, user):
+            raise Refuse(Code.FORBIDDEN, "you may not publish to this channel")
+
+    def check_subscribe(self, user: str) -> None:
+        """Check whether a user may subscribe.
+
+        Raises:
+            Refuse: no.
+        """
+        if not self._may(self._subscribe, user):
+            raise Refuse(Code.FORBIDDEN, "you may not subscribe to this channel")
 
     def _may(self, who: Who, user: str) -> bool:
         if self._listed is not None and user not in self._listed:
@@ -114,14 +107,16 @@ class Admission:
                     f"callback.channels: {error}; keep one of the two rules"
                 ) from None
 
-    def channel(self, name: str) -> Channel | Refusal:
-        """Return what is known of a channel, or why its name is refused."""
+    def channel(self, name: str) -> Channel:
+        """Return what is known of a channel.
+
+        Raises:
+            Refuse: no channel can have this name.
+        """
         known = self._remembered.get(name)
         if known is not None:
             return known
-        refusal = self._name_refusal(name)
-        if refusal is not None:
-            return refusal
+        self._check_name(name)
         rule = self._rules.find(name) or _OPEN_TO_USERS
         channel = Channel(name, partition_of(name, self._partition_count), rule)
         if len(self._remembered) >= _REMEMBERED_CHANNELS:
@@ -129,19 +124,18 @@ class Admission:
         self._remembered[name] = channel
         return channel
 
-    def _name_refusal(self, name: str) -> Refusal | None:
+    def _check_name(self, name: str) -> None:
         if not name:
-            return Refusal(Code.INVALID_CHANNEL, "the channel name is empty")
+            raise Refuse(Code.INVALID_CHANNEL, "the channel name is empty")
         if len(name) > self._max_length:
-            return Refusal(
+            raise Refuse(
                 Code.INVALID_CHANNEL,
                 f"the channel name has {len(name)} characters; at most {self._max_length} fit",
             )
         if not (name.isascii() and name.isprintable()):
-            return Refusal(
+            raise Refuse(
                 Code.INVALID_CHANNEL, "a channel name is made of printable ASCII characters"
             )
-        return None
 
 
 _OPEN_TO_USERS = ChannelRule(pattern="*")

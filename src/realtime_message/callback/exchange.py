@@ -93,7 +93,6 @@ class InFlight:
         self._deadline_seconds = deadline_seconds
         # A dict for its order: the oldest, whose deadline is the next, stands first.
         self._exchanges: dict[Exchange, None] = {}
-        self._emptied = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._exchanges)
@@ -112,8 +111,6 @@ class InFlight:
         """Count an exchange's answer and forget it; called by the exchange."""
         self._exchanges.pop(exchange, None)
         self.metrics.answered(exchange.event, outcome, monotonic() - exchange.received_at)
-        if not self._exchanges:
-            self._emptied.set()
 
     def sweep(self) -> None:
         """Answer those whose deadline has passed."""
@@ -129,13 +126,8 @@ class InFlight:
                 exchange.task.cancel()
 
     async def keep_sweeping(self) -> None:
-        """Sweep until cancelled."""
+        """Sweep until cancelled, and let other processes see the numbers."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.sweep()
-
-    async def wait_until_empty(self) -> None:
-        """Wait until nothing is in flight."""
-        while self._exchanges:
-            self._emptied.clear()
-            await self._emptied.wait()
+            self.metrics.share()

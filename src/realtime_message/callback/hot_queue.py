@@ -54,19 +54,27 @@ class HotRequest:
 
     Attributes:
         body: its body; empty when it was too large.
-        is_too_large: whether the body was larger than allowed, and dropped.
+        needs_authentication: false if its secret is known to be right.
         secret: what its secret header held; None without one.
+        is_too_large: whether the body was larger than allowed, and dropped.
         keep_alive: whether the client wants the connection to stay open.
     """
 
-    __slots__ = ("body", "is_too_large", "keep_alive", "secret")
+    __slots__ = ("body", "is_too_large", "keep_alive", "needs_authentication", "secret")
 
     def __init__(
-        self, body: bytes, secret: bytes | None, *, is_too_large: bool, keep_alive: bool
+        self,
+        body: bytes,
+        *,
+        needs_authentication: bool = False,
+        secret: bytes | None = None,
+        is_too_large: bool = False,
+        keep_alive: bool = True,
     ) -> None:
         self.body = body
-        self.is_too_large = is_too_large
+        self.needs_authentication = needs_authentication
         self.secret = secret
+        self.is_too_large = is_too_large
         self.keep_alive = keep_alive
 
 
@@ -99,6 +107,11 @@ class HotQueue:
         #: Whether no more requests are taken: the next answer is the last, or the last was written.
         self.is_closing = False
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether requests wait for the one that is being worked on."""
+        return bool(self._waiting)
+
     def take(self, request: HotRequest) -> None:
         """Work on a request now, or after the ones before it."""
         if self.is_busy or self._is_serving:
@@ -123,14 +136,15 @@ class HotQueue:
         self._waiting.clear()
 
     def _begin(self, request: HotRequest) -> None:
+        shared = self._shared
+        if request.needs_authentication:
+            refusal = shared.authentication.refusal(self._host, request.secret)
+            if refusal is not None:
+                self._write_last(b"401 Unauthorized", json_message(refusal))
+                return
         self.is_busy = True
         self._keep_alive = request.keep_alive
-        shared = self._shared
-        refusal = shared.authentication.refusal(self._host, request.secret)
-        if refusal is not None:
-            self.is_busy = False
-            self._write_last(b"401 Unauthorized", json_message(refusal))
-        elif request.is_too_large:
+        if request.is_too_large:
             shared.dispatcher.refuse_large(EventKind.publish, self._on_answered)
         else:
             shared.dispatcher.dispatch(EventKind.publish, request.body, self._on_answered)

@@ -21,9 +21,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from realtime_message.callback.authenticate import SECRET_HEADER
 from realtime_message.callback.hot_queue import HotQueue, HotRequest, HotRoute
+from realtime_message.callback.known_head import KnownHead
 from realtime_message.callback.routes import MAX_DISCARDED_TIMES
 
 MAX_HEAD_BYTES = 65_536
+MAX_LEARNINGS = 8
 
 _SECRET_HEADER = SECRET_HEADER.lower().encode()
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -50,9 +52,13 @@ class CallbackProtocol(HttpToolsProtocol):
         self._head_size = 0
         self._target = b""
         self._secret: bytes | None = None
-        self._wants_connection = False
+        self._has_wishes = False
         self._body: bytes | bytearray = b""
         self._body_size = 0
+        # Of the requests before:
+        self._known_head: KnownHead | None = None
+        self._learnings_left = MAX_LEARNINGS
+        self._is_usual = False
 
     @property
     def is_busy(self) -> bool:
@@ -76,27 +82,53 @@ class CallbackProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived."""
+        """Parse what arrived, unless it is a publish whose head was parsed before."""
+        known_head = self._known_head
+        if known_head is not None and not self._is_in_message and not self._hot.is_closing:
+            body = known_head.body_of(data)
+            if body is not None and len(body) <= self._max_body_bytes:
+                self._shared.begun += 1
+                self.begun += 1
+                self._hot.take(HotRequest(body))
+                return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        was_in_head = self._is_in_head
+        was_in_head, was_in_message, begun = self._is_in_head, self._is_in_message, self.begun
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass  # an offer that is not taken
         except httptools.HttpParserError as error:
             self.send_400_response(f"this is not HTTP/1.1: {error}")
-        if was_in_head and self._is_in_head:
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD_BYTES:
-                self._break_off(
-                    b"431 Request Header Fields Too Large",
-                    f"the head is larger than {MAX_HEAD_BYTES} bytes",
-                )
+        if self._is_in_head:
+            if was_in_head:
+                self._limit_head(len(data))
+        elif self._is_usual and not was_in_message and self.begun == begun + 1:
+            self._learn(data)
+
+    def _limit_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > MAX_HEAD_BYTES:
+            self._break_off(
+                b"431 Request Header Fields Too Large",
+                f"the head is larger than {MAX_HEAD_BYTES} bytes",
+            )
+
+    def _learn(self, data: bytes) -> None:
+        """Remember the head of the one request that the data are."""
+        # Where every head differs, remembering them would cost more than it saves. A request that
+        # waits for others was not authenticated yet.
+        if self._learnings_left and not self._hot.is_closing and not self._hot.has_waiting:
+            self._learnings_left -= 1
+            self._known_head = KnownHead.learn(data, self._body_size)
 
     def on_message_begin(self) -> None:
         """Begin a request of a kind still unknown."""
         self._kind = _IGNORED if self._hot.is_closing else _UNDECIDED
         self._is_in_message = self._is_in_head = True
+        self._is_usual = False
         self._head_size = 0
         self._target = b""
 
@@ -116,9 +148,11 @@ class CallbackProtocol(HttpToolsProtocol):
                 if name.lower() == _SECRET_HEADER:
                     self._secret = value
             elif length == 10:  # noqa: PLR2004 - Connection
-                self._wants_connection |= name.lower() == b"connection"
-            elif length == 6 and name.lower() == b"expect" and not self._hot.is_busy:  # noqa: PLR2004
-                self.transport.write(_CONTINUE)
+                self._has_wishes |= name.lower() == b"connection"
+            elif length == 6 and name.lower() == b"expect":  # noqa: PLR2004
+                self._has_wishes = True
+                if not self._hot.is_busy:
+                    self.transport.write(_CONTINUE)
 
     def on_headers_complete(self) -> None:
         """Let a cold request begin."""
@@ -148,16 +182,23 @@ class CallbackProtocol(HttpToolsProtocol):
             super().on_message_complete()
         elif self._kind == _HOT:
             keep_alive = self.parser.should_keep_alive()
-            if self._wants_connection:
+            if self._has_wishes:
                 if self.parser.should_upgrade():
                     self._break_off(b"400 Bad Request", "only HTTP/1.1 is spoken here")
                     return
                 # HTTP/1.0 keeps a connection open only where the answer says so; ours does not.
                 keep_alive = keep_alive and self.parser.get_http_version() != "1.0"
+            self._is_usual = keep_alive and not self._has_wishes
             is_too_large = self._body_size > self._max_body_bytes
             body = b"" if is_too_large else bytes(self._body)
             self._hot.take(
-                HotRequest(body, self._secret, is_too_large=is_too_large, keep_alive=keep_alive)
+                HotRequest(
+                    body,
+                    needs_authentication=True,
+                    secret=self._secret,
+                    is_too_large=is_too_large,
+                    keep_alive=keep_alive,
+                )
             )
 
     def send_400_response(self, msg: str) -> None:
@@ -189,11 +230,13 @@ class CallbackProtocol(HttpToolsProtocol):
         if is_hot:
             self._kind = _HOT
             self._secret = None
-            self._wants_connection = False
+            self._has_wishes = False
             self._body = b""
             self._body_size = 0
         else:
             self._kind = _COLD
+            # What is remembered is looked at before the kinds are.
+            self._known_head = None
             super().on_message_begin()
             super().on_url(self._target)
 

@@ -101,9 +101,10 @@ class CallbackServer:
         self._servers: list[asyncio.Server] = []
 
     @property
-    def connections(self) -> int:
-        """How many connections are open."""
-        return len(self._state.connections)
+    def protocols(self) -> list[CallbackProtocol]:
+        """The connections that are open."""
+        # All of them are ours: `_connect` makes no others.
+        return [c for c in self._state.connections if isinstance(c, CallbackProtocol)]
 
     @property
     def is_draining(self) -> bool:
@@ -130,7 +131,7 @@ class CallbackServer:
         seen: dict[Any, int] = {}
         while True:
             await asyncio.sleep(period)
-            before, seen = seen, {c: c.begun for c in self._protocols()}
+            before, seen = seen, {c: c.begun for c in self.protocols}
             for connection, begun in seen.items():
                 if before.get(connection) == begun and not connection.is_busy:
                     connection.transport.close()
@@ -143,12 +144,12 @@ class CallbackServer:
         self._hot_route.is_draining = True
         for server in self._servers:
             server.close()
-        for connection in self._protocols():
+        for connection in self.protocols:
             connection.begin_drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.drain_timeout_seconds):
                 await self._wait_until_quiet()
-        for connection in self._protocols():
+        for connection in self.protocols:
             connection.transport.close()
         # Each hears that its connection is lost in the next turn.
         await asyncio.sleep(0)
@@ -171,7 +172,3 @@ class CallbackServer:
             app_state={},
             hot_route=self._hot_route,
         )
-
-    def _protocols(self) -> list[CallbackProtocol]:
-        # All of them are ours: `_connect` makes no others.
-        return [c for c in self._state.connections if isinstance(c, CallbackProtocol)]

@@ -7,7 +7,10 @@ import time
 from datetime import UTC, datetime
 
 _BATCH = 256
-_VARIANT = "89ab"
+
+# A random byte → the same with the bits that mark a UUID's version (4) and variant (RFC 9562).
+_VERSION = bytes(byte & 0x0F | 0x40 for byte in range(256))
+_VARIANT = bytes(byte & 0x3F | 0x80 for byte in range(256))
 
 
 class MessageIds:
@@ -28,27 +31,30 @@ class MessageIds:
 
 
 def _uuids(count: int) -> list[str]:
-    digits = os.urandom(16 * count).hex()
-    return [_uuid(digits[i : i + 32]) for i in range(0, 32 * count, 32)]
-
-
-def _uuid(h: str) -> str:
-    variant = _VARIANT[int(h[16], 16) & 3]
-    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{variant}{h[17:20]}-{h[20:]}"
+    random = bytearray(os.urandom(16 * count))
+    random[6::16] = random[6::16].translate(_VERSION)
+    random[8::16] = random[8::16].translate(_VARIANT)
+    h = random.hex()
+    return [
+        f"{h[i : i + 8]}-{h[i + 8 : i + 12]}-{h[i + 12 : i + 16]}-{h[i + 16 : i + 20]}"
+        f"-{h[i + 20 : i + 32]}"
+        for i in range(0, 32 * count, 32)
+    ]
 
 
 class Clock:
-    """The time as ISO 8601 in UTC with milliseconds; the part before the fraction is remembered."""
+    """The time as ISO 8601 in UTC with milliseconds, made once a millisecond."""
 
     def __init__(self) -> None:
-        self._second = -1
-        self._prefix = ""
+        self._now_ms = -1
+        self._text = ""
 
     def now(self) -> str:
         """Return the current time, such as `2026-01-31T12:00:00.123Z`."""
         now_ms = time.time_ns() // 1_000_000
-        second, millisecond = divmod(now_ms, 1000)
-        if second != self._second:
-            self._second = second
-            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        return f"{self._prefix}{millisecond:03d}Z"
+        if now_ms != self._now_ms:
+            self._now_ms = now_ms
+            seconds, millisecond = divmod(now_ms, 1000)
+            text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._text = f"{text}.{millisecond:03d}Z"
+        return self._text

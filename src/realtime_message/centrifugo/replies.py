@@ -163,7 +163,7 @@ def encode_publish_result(
     Raises:
         TypeError: a field of the reply has another type than it says.
     """
-    fields = {} if reply == _PERMITTED else filled_fields(reply)
+    fields = {} if reply is PERMIT_PUBLISH else filled_fields(reply)
     if data is not msgspec.UNSET:
         fields["data"] = data
     if idempotency_key:
@@ -171,7 +171,8 @@ def encode_publish_result(
     return _encode({"result": fields})
 
 
-_PERMITTED = PublishReply()
+#: A publish reply that says nothing but yes.
+PERMIT_PUBLISH = PublishReply()
 
 
 def filled_fields(reply: msgspec.Struct) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The callback service's numbers: plain integers, read when Prometheus asks.
 
-Counting is on the path of every request, so a counter is one integer in a block of memory. All
-processes of one service share the block, each writing its own part of it; whichever of them is
-asked adds the parts up. No locks: a part has one writer.
+Counting is on the path of every request, so it only adds to the process's own list. Several times a
+second, and when asked, a process copies its list into a block of memory that all processes of the
+service share; whichever of them is asked adds the copies up. No locks: each part of the block has
+one writer.
 
 For each proxy event, at any moment:
 received = appended + duplicate + accepted + rejected + failed + in flight.
@@ -11,6 +12,7 @@ received = appended + duplicate + accepted + rejected + failed + in flight.
 from __future__ import annotations
 
 import mmap
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -38,7 +40,7 @@ class Outcome(StrEnum):
 #: Upper bounds of the latency histogram's buckets, in seconds.
 LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-# Where an event's integers are, from its first one: received, one for each outcome, one for each
+# Where an event's numbers are, from its first one: received, one for each outcome, one for each
 # latency bucket, the sum of the latencies in microseconds.
 _RECEIVED = 0
 _OUTCOMES = {outcome: 1 + index for index, outcome in enumerate(Outcome)}
@@ -48,7 +50,7 @@ _EVENT_SIZE = _MICROSECONDS + 1
 
 
 class _Layout:
-    """Where each integer is in a part: the events', then one for each code, then the others."""
+    """Where each number is in a part: the events', then one for each code, then the others."""
 
     def __init__(self, events: Sequence[str], codes: Sequence[int]) -> None:
         self.events = {event: index * _EVENT_SIZE for index, event in enumerate(events)}
@@ -67,38 +69,44 @@ class CallbackMetrics:
         self._part = part
         self._layout = layout
         self._events = layout.events
+        # A process that takes a dead one's place counts on from there.
+        self._counts: list[float] = [*part]
 
     def received(self, event: str) -> None:
         """Count a proxy event that arrived whole and from a known caller."""
-        self._part[self._events[event]] += 1
+        self._counts[self._events[event]] += 1
 
     def answered(self, event: str, outcome: Outcome, seconds: float) -> None:
         """Count an answer, and how long it took."""
-        part = self._part
+        counts = self._counts
         offset = self._events[event]
-        part[offset + _OUTCOMES[outcome]] += 1
-        part[offset + _LATENCY + bisect_left(LATENCY_BOUNDS, seconds)] += 1
-        part[offset + _MICROSECONDS] += int(seconds * 1e6)
+        counts[offset + _OUTCOMES[outcome]] += 1
+        counts[offset + _LATENCY + bisect_left(LATENCY_BOUNDS, seconds)] += 1
+        counts[offset + _MICROSECONDS] += seconds * 1e6
 
     def error(self, code: int) -> None:
         """Count an error reply by its code."""
-        self._part[self._layout.codes.get(code, self._layout.other_code)] += 1
+        self._counts[self._layout.codes.get(code, self._layout.other_code)] += 1
 
     def unauthenticated(self) -> None:
         """Count a request of a caller that is not the gateway."""
-        self._part[self._layout.unauthenticated] += 1
+        self._counts[self._layout.unauthenticated] += 1
 
     def late(self) -> None:
         """Count an entry that Redis confirmed after its request had been given up."""
-        self._part[self._layout.late] += 1
+        self._counts[self._layout.late] += 1
 
     def settle(self) -> None:
         """Count as failed what a dead process of this part left unanswered."""
         for offset in self._events.values():
-            answered = sum(self._part[offset + index] for index in _OUTCOMES.values())
-            self._part[offset + _OUTCOMES[Outcome.failed]] += (
-                self._part[offset + _RECEIVED] - answered
+            answered = sum(self._counts[offset + index] for index in _OUTCOMES.values())
+            self._counts[offset + _OUTCOMES[Outcome.failed]] += (
+                self._counts[offset + _RECEIVED] - answered
             )
+
+    def share(self) -> None:
+        """Let the other processes see the numbers."""
+        self._part[:] = array("q", map(int, self._counts))
 
 
 class MetricsBlock(Collector):
@@ -115,10 +123,13 @@ class MetricsBlock(Collector):
         self._process_count = process_count
         memory = mmap.mmap(-1, self._layout.size * process_count * 8)
         self._block = memoryview(memory).cast("q")
+        self._own: dict[int, CallbackMetrics] = {}
 
     def part(self, process: int = 0) -> CallbackMetrics:
-        """Return the numbers of one process, counted from 0."""
-        return CallbackMetrics(self._part(process), self._layout)
+        """Return the numbers of one process, counted from 0; this process must be that one."""
+        if process not in self._own:
+            self._own[process] = CallbackMetrics(self._part(process), self._layout)
+        return self._own[process]
 
     def outcomes(self, event: str) -> dict[str, int]:
         """Return `received`, each outcome and `in_flight` of one event, over all processes."""
@@ -186,5 +197,7 @@ class MetricsBlock(Collector):
         return self._block[process * self._layout.size : (process + 1) * self._layout.size]
 
     def _totals(self) -> list[int]:
+        for part in self._own.values():
+            part.share()
         parts = (self._part(process) for process in range(self._process_count))
         return [sum(column) for column in zip(*parts, strict=True)]

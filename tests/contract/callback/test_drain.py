@@ -53,7 +53,7 @@ def test_a_connection_without_a_request_is_closed_by_its_next_answer(is_hot, qui
             # Longer than the quiet that ends a drain: one request is still in flight.
             until = time.monotonic() + 0.5
             service.wait_until(lambda: time.monotonic() > until)
-            assert service.serving.server.connections == 2
+            assert len(service.serving.server.protocols) == 2
             waiting.post(publish_body())
             service.wait_until(lambda: service.appender.held == 2)
             service.run(service.appender.release)

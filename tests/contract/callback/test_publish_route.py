@@ -257,7 +257,7 @@ def test_a_client_that_is_gone_before_the_answer(service) -> None:
     with service.connect() as wire:
         wire.post(publish_body({"text": "orphan"}))
         service.wait_until(lambda: service.appender.held == 1)
-    service.wait_until(lambda: service.serving.server.connections == 0)
+    service.wait_until(lambda: len(service.serving.server.protocols) == 0)
     service.appender.is_holding = False
     service.run(service.appender.release)
     with service.connect() as wire:
@@ -269,8 +269,8 @@ def test_a_client_that_is_gone_within_its_request(service) -> None:
     """Half a request is none."""
     with service.connect() as wire:
         wire.send(request(publish_body())[:-10])
-        service.wait_until(lambda: service.serving.server.connections == 1)
-    service.wait_until(lambda: service.serving.server.connections == 0)
+        service.wait_until(lambda: len(service.serving.server.protocols) == 1)
+    service.wait_until(lambda: len(service.serving.server.protocols) == 0)
     assert service.outcomes() == {}
 
 

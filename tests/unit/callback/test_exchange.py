@@ -142,19 +142,6 @@ async def test_the_task_of_an_overdue_exchange_is_cancelled(block, moment) -> No
             await opened.task
 
 
-async def test_waiting_until_nothing_is_in_flight(block) -> None:
-    """A drain waits for the last answer, and not at all when there is none."""
-    in_flight = InFlight(10, 5.0, block.part())
-    async with asyncio.timeout(5):
-        await in_flight.wait_until_empty()
-        opened = in_flight.open(PUBLISH, lambda _: None)
-        waiting = asyncio.create_task(in_flight.wait_until_empty())
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        opened.answer(Outcome.appended, b"")
-        await waiting
-
-
 async def test_sweeping_goes_on_by_itself(block) -> None:
     """With real time, an exchange is answered soon after its deadline."""
     in_flight = InFlight(10, 0.01, block.part())

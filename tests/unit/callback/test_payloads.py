@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_message.callback.payloads import (
-    OUR_FIELDS,
-    InvalidPayloadError,
-    client_message_id,
-    dedup_key,
-    publication,
-    read_payload,
-)
+from realtime_message.callback.payloads import Payload, read_payload, replaced_payload
+from realtime_message.callback.publication import OUR_FIELDS, dedup_key, publication
+from realtime_message.errors import Refuse
 from realtime_message.message import Message
 
 MESSAGE = Message(
@@ -30,22 +25,29 @@ MESSAGE = Message(
 )
 
 
-def seen(data: bytes, client_id=None) -> bytes:
-    fields = read_payload(data, takes_any=True).fields
-    assert fields is not None
-    return msgspec.json.encode(publication(fields, MESSAGE, client_id))
+def read(data: bytes, *, takes_any: bool = False, id_field: str = "id") -> Payload:
+    return read_payload(data, takes_any=takes_any, id_field=id_field)
 
 
-def id_of(data: bytes, *, takes_any: bool = False):
-    fields = read_payload(data, takes_any=True).fields
-    assert fields is not None
-    raw = client_message_id(fields, "id", takes_any=takes_any)
+def seen(data: bytes, *, id_field: str = "") -> bytes:
+    payload = read(data, takes_any=True, id_field=id_field)
+    assert payload.fields is not None
+    return msgspec.json.encode(publication(payload.fields, MESSAGE, payload.client_message_id))
+
+
+def id_of(data: bytes, *, takes_any: bool = False) -> bytes | None:
+    raw = read(data, takes_any=takes_any).client_message_id
     return None if raw is None else bytes(raw)
+
+
+def key_of(user: str, client: str, channel: str, message_id: bytes) -> str:
+    message = msgspec.structs.replace(MESSAGE, user_id=user, client_id=client, channel=channel)
+    return dedup_key(message, msgspec.Raw(message_id))
 
 
 def test_a_chat_message() -> None:
     """Its text is taken out, its data is kept as it came."""
-    payload = read_payload(b'{"text":" hi ","n":1.0}', takes_any=False)
+    payload = read(b'{"text":" hi ","n":1.0}', takes_any=False)
     assert (payload.text, payload.raw) == (" hi ", '{"text":" hi ","n":1.0}')
 
 
@@ -69,15 +71,16 @@ def test_a_chat_message() -> None:
 )
 def test_what_is_no_chat_message(data, text) -> None:
     """Each is refused with the reason."""
-    with pytest.raises(InvalidPayloadError) as caught:
-        read_payload(data, takes_any=False)
-    assert str(caught.value).startswith(text)
+    with pytest.raises(Refuse) as caught:
+        read(data, takes_any=False)
+    assert caught.value.message.startswith(text)
+    assert (caught.value.code, caught.value.temporary) == (400, False)
 
 
 def test_the_longest_text_fits() -> None:
     """5000 characters, whatever their number of bytes."""
     data = json.dumps({"text": "ж" * 5000}).encode()
-    assert len(read_payload(data, takes_any=False).text) == 5000
+    assert len(read(data, takes_any=False).text) == 5000
 
 
 @pytest.mark.parametrize(
@@ -85,7 +88,7 @@ def test_the_longest_text_fits() -> None:
 )
 def test_any_takes_values_that_are_no_objects(data) -> None:
     """They have no fields, and no text."""
-    payload = read_payload(data, takes_any=True)
+    payload = read(data, takes_any=True)
     assert (payload.raw, payload.text, payload.fields) == (data.decode(), "", None)
 
 
@@ -94,7 +97,7 @@ def test_any_takes_values_that_are_no_objects(data) -> None:
 )
 def test_any_takes_objects(data, text) -> None:
     """Their text is taken where there is one."""
-    assert read_payload(data, takes_any=True).text == text
+    assert read(data, takes_any=True).text == text
 
 
 @pytest.mark.parametrize(
@@ -102,8 +105,8 @@ def test_any_takes_objects(data, text) -> None:
 )
 def test_any_takes_json_only(data) -> None:
     """What is not JSON is refused, also by the rule that takes everything."""
-    with pytest.raises(InvalidPayloadError):
-        read_payload(data, takes_any=True)
+    with pytest.raises(Refuse):
+        read(data, takes_any=True)
 
 
 def test_subscribers_see_the_clients_fields_and_ours() -> None:
@@ -116,8 +119,7 @@ def test_subscribers_see_the_clients_fields_and_ours() -> None:
 
 def test_the_clients_own_id_has_a_name_of_its_own() -> None:
     """It is carried as it was written."""
-    raw = client_message_id({"id": msgspec.Raw(b'"m1"')}, "id", takes_any=False)
-    body = json.loads(seen(b'{"id":"m1","text":"x"}', raw))
+    body = json.loads(seen(b'{"id":"m1","text":"x"}', id_field="id"))
     assert (body["id"], body["clientMessageId"]) == ("our-id", "m1")
 
 
@@ -200,11 +202,11 @@ def test_splicing_changes_our_fields_and_nothing_else(text_and_value) -> None:
 
 @given(data=st.binary(max_size=80))
 def test_bytes_of_any_kind_are_taken_or_refused(data) -> None:
-    """Nothing but InvalidPayloadError is raised, and what is taken is JSON."""
+    """Nothing but Refuse is raised, and what is taken is JSON."""
     for takes_any in (True, False):
         try:
-            payload = read_payload(data, takes_any=takes_any)
-        except InvalidPayloadError:
+            payload = read(data, takes_any=takes_any)
+        except Refuse:
             continue
         json.loads(payload.raw)
 
@@ -212,34 +214,29 @@ def test_bytes_of_any_kind_are_taken_or_refused(data) -> None:
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        (b"{}", None),
-        (b'{"id":null}', None),
-        (b'{"id":"m1"}', b'"m1"'),
-        (b'{"id":"' + b"x" * 64 + b'"}', b'"' + b"x" * 64 + b'"'),
-        (b'{"id":0}', b"0"),
-        (b'{"id":-5}', b"-5"),
-        (b'{"id":123456789012345678901234567890}', b"123456789012345678901234567890"),
+        (b'{"text":"x"}', None),
+        (b'{"text":"x","id":null}', None),
+        (b'{"text":"x","id":"m1"}', b'"m1"'),
+        (b'{"text":"x","id":"' + b"x" * 64 + b'"}', b'"' + b"x" * 64 + b'"'),
+        (b'{"text":"x","id":0}', b"0"),
+        (b'{"text":"x","id":-5}', b"-5"),
+        (b'{"text":"x","id":123456789012345678901234567890}', b"123456789012345678901234567890"),
     ],
 )
 def test_ids_of_clients(data, found) -> None:
     """Strings of up to 64 characters and integers of any size are ids; null is none."""
     assert id_of(data) == found
+    assert id_of(data, takes_any=True) == found
+    assert read(data, id_field="").client_message_id is None
 
 
 @pytest.mark.parametrize(
-    "data",
-    [
-        b'{"id":""}',
-        b'{"id":"' + b"x" * 65 + b'"}',
-        b'{"id":1.5}',
-        b'{"id":true}',
-        b'{"id":{"a":1}}',
-        b'{"id":["a"]}',
-    ],
+    "message_id", [b'""', b'"' + b"x" * 65 + b'"', b"1.5", b"true", b'{"a":1}', b'["a"]']
 )
-def test_what_cannot_be_an_id(data) -> None:
+def test_what_cannot_be_an_id(message_id) -> None:
     """A chat client hears of it; elsewhere a field `id` may be something else."""
-    with pytest.raises(InvalidPayloadError, match='"id" must be an integer or a string'):
+    data = b'{"text":"x","id":' + message_id + b"}"
+    with pytest.raises(Refuse, match='"id" must be an integer or a string'):
         id_of(data)
     assert id_of(data, takes_any=True) is None
 
@@ -257,15 +254,13 @@ def test_keys_do_not_run_together() -> None:
         ("", "D", "2", b'"3"'),
         ("C", "", "2", b'"3"'),
     ]
-    keys = [dedup_key(u, c, n, msgspec.Raw(i)) for u, c, n, i in combinations]
+    keys = [key_of(*combination) for combination in combinations]
     assert len(set(keys)) == len(keys)
 
 
 def test_one_id_written_in_two_ways_is_one_id() -> None:
     """What counts is the value."""
-    assert dedup_key("1", "C", "c", msgspec.Raw(b'"a"')) == dedup_key(
-        "1", "D", "c", msgspec.Raw(b'"\\u0061"')
-    )
+    assert key_of("1", "C", "c", b'"a"') == key_of("1", "D", "c", b'"\\u0061"')
 
 
 @given(
@@ -280,10 +275,19 @@ def test_different_messages_have_different_keys(one, two) -> None:
         return (user, None if user else client, channel, message_id)
 
     def key(parts):
-        return dedup_key(*parts[:3], msgspec.Raw(json.dumps(parts[3]).encode()))
+        return key_of(*parts[:3], json.dumps(parts[3]).encode())
 
     try:
         keys = key(one), key(two)
     except (UnicodeEncodeError, msgspec.DecodeError):  # a lone surrogate never gets this far
         return
     assert (keys[0] == keys[1]) is (scope(one) == scope(two))
+
+
+def test_a_hook_replaces_the_data_and_not_the_id() -> None:
+    """The resend of what the client sent is recognised, whatever was made of it."""
+    payload = read(b'{"text":"x","id":"m1"}')
+    replaced = replaced_payload(payload, {"text": "y", "id": "other"})
+    assert (replaced.raw, replaced.text) == ('{"text":"y","id":"other"}', "y")
+    assert replaced.client_message_id == payload.client_message_id
+    assert replaced_payload(payload, 5).fields is None

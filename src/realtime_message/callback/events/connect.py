@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from realtime_message.app import App
-from realtime_message.callback.admit import Refusal
 from realtime_message.callback.exchange import Exchange
 from realtime_message.callback.hooks import HookRunner
 from realtime_message.centrifugo.events import (
@@ -36,6 +35,7 @@ from realtime_message.centrifugo.tokens import (
     TokenKeys,
     TokenVerifier,
 )
+from realtime_message.errors import Refuse
 from realtime_message.settings import CallbackSettings
 from realtime_message.telemetry.callback_metrics import Outcome
 
@@ -75,9 +75,10 @@ class ConnectHandler:
             return
 
         def go_on(reply: ConnectReply | None) -> None:
-            decision = self._identify(event) if reply is None else reply
-            if isinstance(decision, Refusal):
-                exchange.refuse(decision.code, decision.message)
+            try:
+                decision = self._identify(event) if reply is None else reply
+            except Refuse as refusal:
+                exchange.obey(refusal)
             else:
                 exchange.answer(Outcome.accepted, encode_result(decision))
 
@@ -87,18 +88,18 @@ class ConnectHandler:
         else:
             self._hooks.run(exchange, hook, event, ConnectReply, go_on)
 
-    def _identify(self, event: ConnectEvent) -> ConnectReply | Refusal:
+    def _identify(self, event: ConnectEvent) -> ConnectReply:
         try:
             token = _token(event)
             if token:
                 return _reply(self._verifier.verify_connection(token))
         except (TokenExpiredError, InvalidTokenError) as error:
-            return Refusal(Code.UNAUTHENTICATED, f"data.token: {error}")
+            raise Refuse(Code.UNAUTHENTICATED, f"data.token: {error}") from None
         except MalformedEventError as error:
-            return Refusal(Code.INVALID_PAYLOAD, str(error))
+            raise Refuse(Code.INVALID_PAYLOAD, str(error)) from None
         if self._allow_anonymous:
             return ConnectReply()
-        return Refusal(Code.UNAUTHENTICATED, "connect with a token: there is none in data.token")
+        raise Refuse(Code.UNAUTHENTICATED, "connect with a token: there is none in data.token")
 
 
 def _token(event: ConnectEvent) -> str:

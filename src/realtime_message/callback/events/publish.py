@@ -17,21 +17,15 @@ from functools import partial
 import msgspec
 
 from realtime_message.app import App
-from realtime_message.callback.admit import Admission, Channel, Refusal
+from realtime_message.callback.admit import Admission, Channel
 from realtime_message.callback.exchange import Exchange
 from realtime_message.callback.hooks import HookRunner
-from realtime_message.callback.payloads import (
-    InvalidPayloadError,
-    Payload,
-    client_message_id,
-    dedup_key,
-    publication,
-    read_payload,
-)
+from realtime_message.callback.payloads import Payload, read_payload, replaced_payload
+from realtime_message.callback.publication import dedup_key, reply_body
 from realtime_message.callback.stamps import Clock, MessageIds
 from realtime_message.centrifugo.events import MalformedEventError, PublishEvent, event_decoder
-from realtime_message.centrifugo.replies import Code, PublishReply, encode_publish_result
-from realtime_message.errors import StreamsError, StreamsFullError
+from realtime_message.centrifugo.replies import PERMIT_PUBLISH, Code, PublishReply
+from realtime_message.errors import Refuse, StreamsError, StreamsFullError
 from realtime_message.message import Message, encode_message
 from realtime_message.settings import CallbackSettings
 from realtime_message.streams.contracts import Appended, Dedup, EntryAppender
@@ -40,16 +34,6 @@ from realtime_message.telemetry.logs import get_logger
 
 _log = get_logger("callback.publish")
 _decode = event_decoder(PublishEvent)
-_UNCHANGED = PublishReply()
-
-
-class Checked(msgspec.Struct, frozen=True, gc=False):
-    """A publish event that may go on."""
-
-    event: PublishEvent
-    channel: Channel
-    payload: Payload
-    client_id: msgspec.Raw | None
 
 
 class PublishHandler:
@@ -63,93 +47,70 @@ class PublishHandler:
         hooks: HookRunner,
         appender: EntryAppender,
     ) -> None:
-        self._app = app
+        self._find_hook = app.publish_hooks.find
         self._admission = admission
         self._hooks = hooks
         self._appender = appender
-        self._dedup_field = settings.dedup_field
+        self._id_field = settings.dedup_field
         self._window_ms = int(settings.dedup_window_seconds * 1000)
         self._ids = MessageIds()
         self._clock = Clock()
 
     def handle(self, body: bytes, exchange: Exchange) -> None:
         """Answer one publish event; see the top of this module."""
-        checked = self._check(body)
-        if isinstance(checked, Refusal):
-            exchange.refuse(checked.code, checked.message)
-            return
-        hook = self._app.publish_hooks.find(checked.event.channel)
-        if hook is None:
-            self._append(exchange, checked, _UNCHANGED)
-            return
-
-        def go_on(reply: PublishReply | None) -> None:
-            self._append(exchange, checked, reply or _UNCHANGED)
-
-        self._hooks.run(exchange, hook, checked.event, PublishReply, go_on)
-
-    def _check(self, body: bytes) -> Checked | Refusal:
         try:
             event = _decode(body)
             channel = self._admission.channel(event.channel)
-            if isinstance(channel, Refusal):
-                return channel
-            refusal = channel.publish_refusal(event.user)
-            if refusal is not None:
-                return refusal
-            payload = read_payload(event.data_bytes, takes_any=channel.takes_any_payload)
-            client_id = self._client_id(payload, channel)
-        except (MalformedEventError, InvalidPayloadError) as error:
-            return Refusal(Code.INVALID_PAYLOAD, str(error))
-        return Checked(event, channel, payload, client_id)
+            channel.check_publish(event.user)
+            payload = read_payload(
+                event.data_bytes, takes_any=channel.takes_any_payload, id_field=self._id_field
+            )
+        except MalformedEventError as error:
+            exchange.refuse(Code.INVALID_PAYLOAD, str(error))
+            return
+        except Refuse as refusal:
+            exchange.obey(refusal)
+            return
+        hook = self._find_hook(channel.name)
+        if hook is None:
+            self._append(exchange, event, channel, payload, PERMIT_PUBLISH)
+            return
 
-    def _client_id(self, payload: Payload, channel: Channel) -> msgspec.Raw | None:
-        if payload.fields is None or not self._dedup_field:
-            return None
-        return client_message_id(
-            payload.fields, self._dedup_field, takes_any=channel.takes_any_payload
-        )
+        def go_on(reply: PublishReply | None) -> None:
+            self._append(exchange, event, channel, payload, reply or PERMIT_PUBLISH)
 
-    def _append(self, exchange: Exchange, checked: Checked, reply: PublishReply) -> None:
-        event, channel, payload = checked.event, checked.channel, checked.payload
+        self._hooks.run(exchange, hook, event, PublishReply, go_on)
+
+    def _append(
+        self,
+        exchange: Exchange,
+        event: PublishEvent,
+        channel: Channel,
+        payload: Payload,
+        reply: PublishReply,
+    ) -> None:
         if reply.data is not msgspec.UNSET and reply.data is not None:
-            payload = read_payload(msgspec.json.encode(reply.data), takes_any=True)
+            payload = replaced_payload(payload, reply.data)
+        name = event.meta.get("name")
         message = Message(
             id=self._ids.next(),
             channel=channel.name,
             partition_id=channel.partition,
             user_id=event.user,
-            user_name=_user_name(event),
+            user_name=name if name and isinstance(name, str) else event.user,
             text=payload.text,
             timestamp=self._clock.now(),
             raw=payload.raw,
             client_id=event.client,
         )
-        body = _reply_body(message, payload, checked.client_id, reply)
+        body = reply_body(message, payload, reply)
         dedup = None
-        if checked.client_id is not None:
-            key = dedup_key(event.user, event.client, channel.name, checked.client_id)
+        if payload.client_message_id is not None:
+            key = dedup_key(message, payload.client_message_id)
             dedup = Dedup(key=key, reply=body, window_ms=self._window_ms)
         self._appender.submit(
             channel.partition, encode_message(message), partial(_appended, exchange, body), dedup
         )
-
-
-def _user_name(event: PublishEvent) -> str:
-    name = event.meta.get("name")
-    return name if name and isinstance(name, str) else event.user
-
-
-def _reply_body(
-    message: Message, payload: Payload, client_id: msgspec.Raw | None, reply: PublishReply
-) -> bytes:
-    data = (
-        msgspec.UNSET if payload.fields is None else publication(payload.fields, message, client_id)
-    )
-    # Only a message with an id of the client's can be broadcast a second time. Centrifugo keeps
-    # each key for five minutes, so the others go without.
-    key = message.id if client_id is not None else ""
-    return encode_publish_result(reply, data, idempotency_key=key)
 
 
 def _appended(exchange: Exchange, body: bytes, outcome: Appended | Exception) -> None:

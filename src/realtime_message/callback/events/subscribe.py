@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from realtime_message.app import App
-from realtime_message.callback.admit import Admission, Refusal
+from realtime_message.callback.admit import Admission
 from realtime_message.callback.exchange import Exchange
 from realtime_message.callback.hooks import HookRunner
 from realtime_message.centrifugo.events import MalformedEventError, SubscribeEvent, event_decoder
 from realtime_message.centrifugo.replies import Code, SubscribeReply, encode_result
+from realtime_message.errors import Refuse
 from realtime_message.telemetry.callback_metrics import Outcome
 
 _decode = event_decoder(SubscribeEvent)
@@ -26,13 +27,12 @@ class SubscribeHandler:
         """Answer one subscribe event."""
         try:
             event = _decode(body)
+            self._admission.channel(event.channel).check_subscribe(event.user)
         except MalformedEventError as error:
             exchange.refuse(Code.INVALID_PAYLOAD, str(error))
             return
-        channel = self._admission.channel(event.channel)
-        refusal = channel if isinstance(channel, Refusal) else channel.subscribe_refusal(event.user)
-        if refusal is not None:
-            exchange.refuse(refusal.code, refusal.message)
+        except Refuse as refusal:
+            exchange.obey(refusal)
             return
 
         def permit(reply: SubscribeReply | None) -> None:
