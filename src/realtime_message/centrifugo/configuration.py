@@ -56,7 +56,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
         allowed_origins: origins whose pages may connect; none lets only clients without an Origin
             header in.
         engine: where Centrifugo keeps history and presence; the embedded gateway has memory only.
-        redis_address: Centrifugo's Redis, when the engine is redis.
+        redis_address: Centrifugo's Redis, when the engine is redis; see `redis_engine`.
+        redis_tls: its TLS files, as `engine.redis.tls` holds them.
         redis_prefix: first part of Centrifugo's own keys; must differ from our streams' prefix.
         namespaces: names of channel namespaces. None: one rule for any channel name. Otherwise
             `name:rest` needs one of these names, and all of them follow the same rule.
@@ -89,6 +90,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: tuple[str, ...] = ()
     engine: Literal["memory", "redis"] = "memory"
     redis_address: str = ""
+    redis_tls: dict[str, Any] = {}
     redis_prefix: str = "centrifugo"
     namespaces: tuple[str, ...] = ()
     history_size: int = 100
@@ -240,6 +242,8 @@ def _engine(options: GatewayOptions) -> dict[str, Any]:
             "the engine is redis, but the address of Centrifugo's Redis is empty"
         )
     redis: dict[str, Any] = {"prefix": options.redis_prefix}
+    if options.redis_tls:
+        redis["tls"] = options.redis_tls
     if not urlsplit(options.redis_address).password:
         # With a password the address is a secret and comes from the environment alone.
         redis["address"] = options.redis_address

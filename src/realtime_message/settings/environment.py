@@ -15,6 +15,7 @@ OTHER_VARIABLES = {
     "RTM_CONFIG": "the settings file, in place of rtm.toml in the working directory",
     "RTM_DATA_DIR": "the data folder of `rtm up`, in place of .rtm",
     "RTM_DEBUG": "1 shows the traceback behind an error's sentence",
+    "RTM_GATEWAY": "what the container image runs as gateway: `centrifugo` (default) or `embedded`",
     "RTM_CENTRIFUGO_BIN": "the Centrifugo program, in place of the one on PATH",
     "RTM_REDIS_BIN": "the Redis or Valkey server that the tests start",
 }

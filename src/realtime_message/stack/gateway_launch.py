@@ -15,6 +15,7 @@ from realtime_message.centrifugo.configuration import (
     build_configuration,
     launch_environment,
 )
+from realtime_message.centrifugo.redis_engine import RedisEngine, redis_engine
 from realtime_message.errors import ConfigurationError, StartupError
 from realtime_message.settings import Settings
 
@@ -25,6 +26,9 @@ _HOW_TO_GET_ONE = "https://github.com/centrifugal/centrifugo/releases"
 def gateway_options(settings: Settings) -> GatewayOptions:
     """Return what the gateway's configuration is made from."""
     gateway = settings.gateway
+    engine = RedisEngine()
+    if gateway.engine == "redis":
+        engine = redis_engine(gateway.redis_url or settings.redis.url)
     return GatewayOptions(
         host=gateway.host,
         port=gateway.port,
@@ -32,6 +36,11 @@ def gateway_options(settings: Settings) -> GatewayOptions:
         proxy_timeout_seconds=gateway.proxy_timeout_seconds,
         has_callback_secret=bool(settings.callback.secret),
         allowed_origins=tuple(gateway.allowed_origins),
+        engine=gateway.engine,
+        redis_address=engine.address,
+        redis_tls=engine.tls,
+        redis_prefix=f"{settings.redis.prefix}.centrifugo",
+        shutdown_timeout_seconds=gateway.shutdown_timeout_seconds,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -48,3 +48,24 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     proxy_timeout_seconds: Annotated[
         float, option("How long the gateway waits for the callback.", unit="seconds", gt=0)
     ] = 1.0
+    engine: Annotated[
+        Literal["memory", "redis"],
+        option(
+            "Where Centrifugo keeps history and presence. `redis` lets any number of instances act "
+            "as one; the embedded gateway has `memory` only. The container image sets `redis`."
+        ),
+    ] = "memory"
+    redis_url: Annotated[
+        str,
+        option(
+            "Centrifugo's Redis, with the engine `redis`; empty: the one of redis.url. Its keys "
+            "begin with redis.prefix and `.centrifugo`.",
+            secret=True,
+            fits="a URL such as redis://localhost:6379, or nothing",
+            pattern=r"^([a-z0-9+]+://.*)?\Z",
+        ),
+    ] = ""
+    shutdown_timeout_seconds: Annotated[
+        float,
+        option("How long the gateway's stop may take.", unit="seconds", gt=0),
+    ] = 10.0

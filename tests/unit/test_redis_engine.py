@@ -1,0 +1,71 @@
+"""One Redis URL, told to Centrifugo in the form that it reads."""
+
+import pytest
+
+from realtime_message.centrifugo.redis_engine import redis_engine
+from realtime_message.errors import ConfigurationError
+from realtime_message.settings import load_settings
+from realtime_message.stack.gateway_launch import gateway_configuration, gateway_environment
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://your-redis", "redis://your-redis:6379"),
+        ("redis://h:7000/", "redis://h:7000"),
+        ("redis://h/0", "redis://h:6379"),
+        ("redis://h/3", "redis://h:6379/3"),
+        ("redis://h?db=4&socket_keepalive=true", "redis://h:6379/4"),
+        ("redis://ada:p%40ss@[::1]:7000", "redis://ada:p%40ss@[::1]:7000"),
+        ("redis://:pass@h", "redis://:pass@h:6379"),
+        ("rediss://h", "rediss://h:6379"),
+        ("unix:///run/redis.sock?db=0", "unix:///run/redis.sock"),
+    ],
+)
+def test_address_has_the_form_that_centrifugo_reads(url, address):
+    """The port is always there, a database only when it is not 0, options of redis-py never."""
+    assert redis_engine(url).address == address
+
+
+def test_tls_files_move_into_the_configuration():
+    """What redis-py reads from the URL's query, Centrifugo reads from `engine.redis.tls`."""
+    engine = redis_engine("rediss://h?ssl_ca_certs=/ca.crt&ssl_certfile=/a&ssl_keyfile=/b")
+    assert engine.tls == {
+        "enabled": True,
+        "server_ca_pem": "/ca.crt",
+        "cert_pem": "/a",
+        "key_pem": "/b",
+    }
+    assert redis_engine("rediss://h?ssl_cert_reqs=none").tls == {
+        "enabled": True,
+        "insecure_skip_verify": True,
+    }
+
+
+def test_tls_option_without_counterpart_is_refused_by_name():
+    """Nothing about TLS is left out without a word."""
+    with pytest.raises(ConfigurationError, match="ssl_check_hostname"):
+        redis_engine("rediss://h?ssl_check_hostname=false")
+
+
+def test_engine_follows_the_streams_server_and_prefix():
+    """Instances share Centrifugo's state on the server of the streams, under keys of their own."""
+    loaded = load_settings(
+        {"RTM_GATEWAY__ENGINE": "redis", "REDIS_URL": "redis://h", "RTM_REDIS__PREFIX": "shop"},
+        search_file=False,
+    )
+    assert gateway_configuration(loaded.settings)["engine"] == {
+        "type": "redis",
+        "redis": {"address": "redis://h:6379", "prefix": "shop.centrifugo"},
+    }
+
+
+def test_password_of_the_engine_is_in_the_environment_alone():
+    """A URL with a password never stands in the file."""
+    loaded = load_settings(
+        {"RTM_GATEWAY__ENGINE": "redis", "RTM_GATEWAY__REDIS_URL": "redis://:hunter2@h"},
+        search_file=False,
+    )
+    assert "hunter2" not in str(gateway_configuration(loaded.settings))
+    environment = gateway_environment(loaded.settings, {})
+    assert environment["CENTRIFUGO_ENGINE_REDIS_ADDRESS"] == "redis://:hunter2@h:6379"
