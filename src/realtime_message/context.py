@@ -33,6 +33,8 @@ class Context:
     Attributes:
         entry_id: the Redis entry id of the message in its partition's stream.
         partition: the partition's number.
+        epoch: grows each time the partition changes hands. Stored with what a handler writes, it
+            lets a database refuse the late write of a former owner.
         worker: the name of this worker.
         attempt: 1 for the first delivery; counted across crashes of workers.
         deadline: the event loop's time at which the handler is cancelled; None for never.
@@ -40,6 +42,7 @@ class Context:
 
     entry_id: str
     partition: int
+    epoch: int
     worker: str
     attempt: int
     deadline: float | None

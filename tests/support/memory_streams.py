@@ -45,6 +45,7 @@ class Partition:
     epoch: int = 0
     holder: str | None = None
     held_until: float = 0.0
+    is_released: bool = True
 
 
 class MemoryStreams:
@@ -143,9 +144,10 @@ class MemoryLeases:
             now = streams.clock()
             if state.holder not in (None, holder) and state.held_until > now:
                 return None
-            state.epoch += 1
+            lease = Lease(partition, holder, state.epoch + 1, state.is_released)
+            state.epoch, state.is_released = lease.epoch, False
             state.holder, state.held_until = holder, now + duration_seconds
-            return Lease(partition, holder, state.epoch)
+            return lease
 
     async def release(self, lease: Lease) -> bool:
         await asyncio.sleep(0)
@@ -155,7 +157,7 @@ class MemoryLeases:
             state = streams.partitions[lease.partition]
             if state.epoch != lease.epoch or state.holder != lease.holder:
                 return False
-            state.holder = None
+            state.holder, state.is_released = None, True
             return True
 
 

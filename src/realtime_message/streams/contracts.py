@@ -2,9 +2,11 @@
 
 The rules, each of which a test tries to break:
 
-Append. An append is confirmed only after the server took the entry. One message id of a client
-(scope: user and channel) is appended once within the window; every later append of it is confirmed
-with what the first one stored. The check and the append are one step.
+Append. An append is confirmed only after the server took the entry and it is as durable as asked:
+in memory, in its replicas' memory, or on its disk. One message id of a client (scope: user and
+channel) is appended once within the window; every later append of it is confirmed with what the
+first one stored, once that is as durable. The check and the append are one step. A partition in
+which too much waits for the workers takes no more.
 
 Layout. Partition count and hash are stored at the first start. A process with other ones must not
 start.
@@ -31,6 +33,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+
+from realtime_message.settings import ChannelDurability
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
@@ -73,17 +77,29 @@ class EntryAppender(Protocol):
     """Appends entries; those that arrive while a write is under way form the next batch."""
 
     def submit(
-        self, partition: int, payload: bytes, on_appended: OnAppended, dedup: Dedup | None = None
+        self,
+        partition: int,
+        payload: bytes,
+        on_appended: OnAppended,
+        dedup: Dedup | None = None,
+        durability: ChannelDurability = "default",
     ) -> None:
         """Append without a coroutine. The outcome is an Appended, or a StreamsError."""
         ...
 
-    async def append(self, partition: int, payload: bytes, dedup: Dedup | None = None) -> Appended:
+    async def append(
+        self,
+        partition: int,
+        payload: bytes,
+        dedup: Dedup | None = None,
+        durability: ChannelDurability = "default",
+    ) -> Appended:
         """Append and wait.
 
         Raises:
-            StreamsUnavailableError: no confirmation within the command time-out; the entry may
-                or may not be there.
+            StreamsUnavailableError: not confirmed within the command time-out, or not as durable
+                as asked; the entry may or may not be there.
+            StreamsFullError: the partition's backlog or the server is full; nothing was stored.
             StreamsRefusedError: the server refused; the entry is not there.
         """
         ...
@@ -111,11 +127,14 @@ class Lease:
         partition: the partition's number.
         holder: the member that holds it.
         epoch: grows with each acquire; the fence.
+        is_handed_over: whether the last holder released it, or there was none: then no handler was
+            at work on what it left pending. Otherwise one of those messages may have ended it.
     """
 
     partition: int
     holder: str
     epoch: int
+    is_handed_over: bool = False
 
 
 class StreamTrimmer(Protocol):

@@ -39,12 +39,15 @@ class RedisLeaseStore:
             StreamsUnavailableError: no answer. If the lease was taken all the same, the next
                 acquire by the same holder takes it again.
         """
-        epoch = await self._session.run_script(
+        taken = await self._session.run_script(
             load_script("lease_acquire"),
             [self._keys.lease(partition), self._keys.epoch(partition)],
             [holder, to_ms(duration_seconds)],
         )
-        return None if epoch is None else Lease(partition, holder, int(epoch))
+        if taken is None:
+            return None
+        epoch, is_handed_over = taken
+        return Lease(partition, holder, int(epoch), bool(is_handed_over))
 
     async def release(self, lease: Lease) -> bool:
         """Give the lease back; False if it was no longer ours."""

@@ -38,6 +38,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         attempt: the number of the attempt that is under way or comes next, from 1.
         is_recorded: whether the attempt may begin without being written down first. The first one
             of a fresh entry may: otherwise each message would cost a write.
+        is_suspect: whether it was in hand when its worker ended without a word.
         defect: why the entry is no message; empty when it is one.
         handler: what handles it, once it was found.
         started_at: when the attempt began, in the event loop's time.
@@ -49,6 +50,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
     held: HeldPartition
     attempt: int = 1
     is_recorded: bool = True
+    is_suspect: bool = False
     defect: str = ""
     handler: Handler | None = None
     started_at: float = 0.0
@@ -76,12 +78,17 @@ def deliver(entry: Entry, held: HeldPartition, *, is_fresh: bool) -> Delivery:
     Args:
         entry: what was read.
         held: the partition it came from.
-        is_fresh: whether no worker has had it before.
+        is_fresh: whether no other worker has had it in hand.
     """
+    attempt = entry.attempts + 1
+    if entry.payload is None:
+        return Delivery(entry, _NO_MESSAGE, held, attempt, False, False, "it has no payload")
     try:
-        message = decode_message(entry.payload) if entry.payload is not None else None
+        message = decode_message(entry.payload)
     except MalformedEntryError as error:
-        return Delivery(entry, _NO_MESSAGE, held, entry.attempts + 1, False, str(error))
-    if message is None:
-        return Delivery(entry, _NO_MESSAGE, held, entry.attempts + 1, False, "it has no payload")
-    return Delivery(entry, message, held, entry.attempts + 1, is_fresh)
+        return Delivery(entry, _NO_MESSAGE, held, attempt, False, False, str(error))
+    if is_fresh:
+        return Delivery(entry, message, held, attempt)
+    if held.hold.lease.is_handed_over:
+        return Delivery(entry, message, held, attempt, is_recorded=attempt == 1)
+    return Delivery(entry, message, held, attempt, is_recorded=False, is_suspect=True)

@@ -47,8 +47,13 @@ class Dispatcher:
         self._time = asyncio.get_running_loop().time
         self._named: set[str] = set()
 
-    async def handle(self, delivery: Delivery) -> None:
-        """See a delivery through one attempt, unless it is someone else's by now."""
+    async def handle(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
+        """See a delivery through one attempt, unless it is someone else's by now.
+
+        Args:
+            delivery: as taken from its lane.
+            task: the current one; to be cancelled when the handler is to be cut short.
+        """
         held = delivery.held
         if held.is_draining or not held.hold.check():
             return
@@ -62,7 +67,7 @@ class Dispatcher:
         delivery.handler = handler
         started_at = self._time()
         held.handling += 1
-        self._running.start(delivery, started_at)
+        self._running.start(delivery, task, started_at)
         try:
             error = await self._invoke(handler, delivery)
         finally:

@@ -83,11 +83,13 @@ class Fetcher:
 
     async def _cycle(self, count: int) -> Sequence[Entry]:
         acknowledged = self._held.committer.take()
-        return await until_answered(
+        entries = await until_answered(
             lambda: self._reader.cycle(acknowledged, count),
             call="cycle",
             partition=self._held.number,
         )
+        self._held.suspects.acknowledged(acknowledged, self._held.number)
+        return entries
 
     def _count_to_read(self) -> int:
         """How many entries fit; none while only a few do, since small reads cost the most."""

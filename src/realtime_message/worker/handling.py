@@ -15,6 +15,7 @@ from realtime_message.worker.retry import RetryPolicy
 from realtime_message.worker.runners import Runners
 from realtime_message.worker.running import Running
 from realtime_message.worker.settle import Settler
+from realtime_message.worker.suspects import Suspects
 from realtime_message.worker.threads import HandlerThreads
 
 
@@ -41,11 +42,13 @@ class Handling:
         policy = RetryPolicy(
             settings.max_attempts, settings.backoff_initial_seconds, settings.backoff_max_seconds
         )
+        settler = Settler(policy, equipment.observe)
+        self._suspects = Suspects(settler.begin)
         dispatcher = Dispatcher(
             equipment.app.message_handlers,
             Invoker(self._surroundings, self._threads),
             self.running,
-            Settler(policy, equipment.observe),
+            settler,
             settings.unhandled,
         )
         self._runners = Runners(self._turns, dispatcher.handle, settings.concurrency, on_failure)
@@ -59,7 +62,7 @@ class Handling:
         lanes = Lanes(
             self._turns, self._settings.max_buffered_messages, self._settings.max_buffered_bytes
         )
-        return HeldPartition(hold, reader, lanes, self._runners.wake)
+        return HeldPartition(hold, reader, lanes, self._runners.wake, self._suspects)
 
     def entries_came(self, count: int) -> None:
         """Entries were put into lanes: see to it that somebody works on them."""

@@ -13,6 +13,7 @@ from realtime_message.worker.committer import Committer
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.lanes import Lanes
 from realtime_message.worker.lease_hold import LeaseHold
+from realtime_message.worker.suspects import Suspects
 
 
 class HeldPartition:
@@ -23,6 +24,7 @@ class HeldPartition:
         reader: the fenced reader under it.
         lanes: where its messages wait.
         on_ready: called when a delivery became ready outside the handling of another one.
+        suspects: those of all partitions.
 
     Attributes:
         handling: how many deliveries runners have in hand.
@@ -35,11 +37,13 @@ class HeldPartition:
         reader: PartitionReader,
         lanes: Lanes,
         on_ready: Callable[[], None],
+        suspects: Suspects,
     ) -> None:
         self.hold = hold
         self.reader = reader
         self.lanes = lanes
         self.committer = Committer(self.wake)
+        self.suspects = suspects
         self.handling = 0
         self.failure: BaseException | None = None
         self._on_ready = on_ready
@@ -119,6 +123,7 @@ class HeldPartition:
         """Hand out nothing more. What was read and not begun is left to the next owner."""
         self._is_draining = True
         self.lanes.close()
+        self.suspects.forget(self.number)
         for timer in self._retries:
             timer.cancel()
         self._retries.clear()

@@ -76,6 +76,7 @@ class Invoker:
         return Context(
             entry_id=delivery.entry.id,
             partition=held.number,
+            epoch=held.hold.lease.epoch,
             worker=surroundings.worker,
             attempt=delivery.attempt,
             deadline=delivery.started_at + limit if limit else None,

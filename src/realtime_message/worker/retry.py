@@ -21,7 +21,7 @@ class Decision:
     """What happens to a message after an attempt.
 
     Attributes:
-        outcome: ack, skip, retry or dead_letter.
+        outcome: skip, retry or dead_letter.
         delay_seconds: for retry, how long its channel waits.
         reason: for retry and dead_letter, one line for people.
         error: for retry and dead_letter, the traceback's end; empty for a signal of the handler.
@@ -31,10 +31,6 @@ class Decision:
     delay_seconds: float = 0.0
     reason: str = ""
     error: str = ""
-
-
-ACK = Decision(Outcome.ack)
-SKIP = Decision(Outcome.skip)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +47,17 @@ class RetryPolicy:
     initial_seconds: float
     max_seconds: float
 
-    def decide(self, error: BaseException | None, attempt: int, jitter: float) -> Decision:
-        """Return what follows an attempt.
+    def decide(self, error: BaseException, attempt: int, jitter: float) -> Decision:
+        """Return what follows an attempt whose handler raised something.
 
         Args:
-            error: what the handler raised; None when it returned.
+            error: what the handler raised.
             attempt: the number of the attempt, from 1.
             jitter: a random number from 0 to 1, so that messages that failed together do not all
                 come back together.
         """
-        if error is None:
-            return ACK
         if isinstance(error, Skip):
-            return SKIP
+            return Decision(Outcome.skip)
         if isinstance(error, Reject):
             return Decision(Outcome.dead_letter, reason=error.reason)
         reason = error.reason if isinstance(error, Retry) else _one_line(error)
@@ -77,6 +71,10 @@ class RetryPolicy:
     def is_exhausted(self, attempts: int) -> bool:
         """Whether a message that was handed out so often gets no further attempt."""
         return attempts >= self.max_attempts
+
+    def is_late(self, attempt: int) -> bool:
+        """Whether an attempt is one of the last two, but not the first of several."""
+        return attempt >= max(min(2, self.max_attempts), self.max_attempts - 1)
 
     def _delay(self, error: BaseException, attempt: int, jitter: float) -> float:
         if isinstance(error, Retry) and error.after_seconds is not None:

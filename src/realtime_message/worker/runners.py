@@ -19,7 +19,7 @@ import asyncio
 import contextvars
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from realtime_message.worker.delivery import Delivery
 
@@ -47,7 +47,7 @@ class Runners:
 
     Args:
         source: what is ready to be handled.
-        handle: handles one delivery; must not raise.
+        handle: handles one delivery in the current task, which it is given; must not raise.
         concurrency: how many deliveries are handled at once.
         on_failure: called if `handle` raises after all.
     """
@@ -55,7 +55,7 @@ class Runners:
     def __init__(
         self,
         source: Source,
-        handle: Callable[[Delivery], Awaitable[None]],
+        handle: Callable[[Delivery, asyncio.Task[None]], Awaitable[None]],
         concurrency: int,
         on_failure: Callable[[BaseException], None],
     ) -> None:
@@ -104,7 +104,7 @@ class Runners:
             self.wake()
 
     async def _run(self) -> None:
-        task = asyncio.current_task()
+        task = cast("asyncio.Task[None]", asyncio.current_task())
         pristine = contextvars.copy_context()
         self._is_one_coming = False
         handled = 0
@@ -118,8 +118,8 @@ class Runners:
                 continue
             if self._source:
                 self.wake()
-            await self._handle(delivery)
-            if (task and task.cancelling()) or contextvars.copy_context() != pristine:
+            await self._handle(delivery, task)
+            if task.cancelling() or contextvars.copy_context() != pristine:
                 return
             handled += 1
             if handled == _BEFORE_GIVING_WAY:

@@ -22,17 +22,17 @@ class Running:
 
     def __init__(self, time_limit_seconds: float) -> None:
         self.time_limit_seconds = time_limit_seconds
-        self._tasks: dict[Delivery, asyncio.Task[object] | None] = {}
+        self._tasks: dict[Delivery, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def start(self, delivery: Delivery, now: float) -> None:
-        """Note that a handler begins in the current task; `now` is the loop's time."""
+    def start(self, delivery: Delivery, task: asyncio.Task[None], now: float) -> None:
+        """Note that a handler begins in a task; `now` is the loop's time."""
         delivery.started_at = now
         delivery.cancel_cause = None
-        self._tasks[delivery] = asyncio.current_task()
+        self._tasks[delivery] = task
         if self._timer is None and self.time_limit_seconds:
             self._arm(now + self.time_limit_seconds)
 
@@ -59,9 +59,8 @@ class Running:
     def _cancel(self, delivery: Delivery, cause: CancelCause) -> None:
         """Cancel a coroutine. A thread cannot be stopped: it is waited for, and only noted."""
         delivery.cancel_cause = cause
-        task = self._tasks[delivery]
-        if task is not None and delivery.handler is not None and delivery.handler.is_async:
-            task.cancel()
+        if delivery.handler is not None and delivery.handler.is_async:
+            self._tasks[delivery].cancel()
 
     def _arm(self, at: float) -> None:
         self._timer = asyncio.get_running_loop().call_at(at, self._check)

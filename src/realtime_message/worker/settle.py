@@ -36,19 +36,15 @@ class Settler:
     def settle(self, delivery: Delivery, error: BaseException | None, took_seconds: float) -> None:
         """Act on the end of an attempt; `error` is what the handler raised."""
         held = delivery.held
-        was_cut_short = error is not None and delivery.cancel_cause is CancelCause.abandoned
-        if held.hold.is_lost or was_cut_short:
+        if held.hold.is_lost:
             self._observe(delivery, Outcome.abandoned, took_seconds)
-            return
-        decision = self._policy.decide(error, delivery.attempt, random.random())  # noqa: S311 - jitter
-        if decision.outcome is Outcome.retry:
-            held.run_errand(self._retry(delivery, decision))
-        elif decision.outcome is Outcome.dead_letter:
-            held.run_errand(self._bury(delivery, decision, took_seconds))
-            return  # observed when it is done
-        else:
+        elif error is None:
             held.finish(delivery)
-        self._observe(delivery, decision.outcome, took_seconds)
+            self._observe(delivery, Outcome.ack, took_seconds)
+        elif delivery.cancel_cause is CancelCause.abandoned:
+            self._observe(delivery, Outcome.abandoned, took_seconds)
+        else:
+            self._settle_failed(delivery, error, took_seconds)
 
     def pass_over(self, delivery: Delivery) -> None:
         """Acknowledge a message that no handler wants."""
@@ -62,7 +58,7 @@ class Settler:
         delivery.held.run_errand(self._bury(delivery, decision, 0.0))
 
     def prepare(self, delivery: Delivery) -> None:
-        """Write down that an attempt begins and queue it up again, if it gets another one.
+        """See to it that an attempt begins only after it was written down, if there is to be one.
 
         This stops a message that kills its worker: whoever comes next knows how often it was
         tried.
@@ -71,11 +67,32 @@ class Settler:
             self.give_up(delivery, delivery.defect)
         elif self._policy.is_exhausted(delivery.attempt - 1):
             self.give_up(delivery, "its workers ended while they handled it, again and again")
+        elif delivery.is_suspect and self._policy.is_late(delivery.attempt):
+            delivery.held.suspects.add(delivery)
         else:
-            delivery.held.run_errand(self._record(delivery))
+            self.begin(delivery)
+
+    def begin(self, delivery: Delivery) -> None:
+        """Write down that an attempt begins and queue it up again."""
+        delivery.held.run_errand(self._record(delivery))
+
+    def _settle_failed(self, delivery: Delivery, error: BaseException, took_seconds: float) -> None:
+        held = delivery.held
+        decision = self._policy.decide(error, delivery.attempt, random.random())  # noqa: S311 - jitter
+        if decision.outcome is Outcome.dead_letter:
+            # Observed when it is done.
+            held.run_errand(self._bury(delivery, decision, took_seconds))
+            return
+        if decision.outcome is Outcome.retry:
+            held.run_errand(self._retry(delivery, decision))
+        else:
+            held.finish(delivery)
+        self._observe(delivery, decision.outcome, took_seconds)
 
     async def _record(self, delivery: Delivery) -> None:
         held = delivery.held
+        if held.is_draining:
+            return  # it will not begin here
         await until_answered(
             lambda: held.reader.record_attempt(delivery.entry.id, delivery.attempt),
             call="record_attempt",
@@ -100,6 +117,7 @@ class Settler:
                 call="record_attempt",
                 partition=held.number,
             )
+        held.suspects.clear(delivery)
         delivery.attempt += 1
         delivery.is_recorded = False
         held.retry_later(delivery, decision.delay_seconds)
@@ -123,6 +141,7 @@ class Settler:
             reason=decision.reason,
         )
         self._observe(delivery, Outcome.dead_letter, took_seconds)
+        held.suspects.clear(delivery)
         held.let_go(delivery)
 
 

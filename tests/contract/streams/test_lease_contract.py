@@ -49,6 +49,19 @@ async def test_every_take_grows_the_epoch(streams: Streams) -> None:
     assert first.epoch < again.epoch < other.epoch
 
 
+async def test_lease_tells_whether_it_was_handed_over(streams: Streams) -> None:
+    """The first take and one after a release are in order; after a holder that went silent, not."""
+    first = await _acquire(streams, "w1")
+    assert first.is_handed_over
+    assert not (await _acquire(streams, "w1")).is_handed_over
+    again = await _acquire(streams, "w1", 0.05)
+    second = await _acquire_eventually(streams, "w2")
+    assert not second.is_handed_over
+    assert not await streams.leases.release(again)
+    await streams.leases.release(second)
+    assert (await _acquire(streams, "w3")).is_handed_over
+
+
 async def test_lease_that_ran_out_can_be_taken(streams: Streams) -> None:
     """After its time by the server's clock a lease is free for others."""
     first = await _acquire(streams, "w1", 0.05)

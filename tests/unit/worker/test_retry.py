@@ -11,11 +11,6 @@ from realtime_message.worker.retry import RetryPolicy
 POLICY = RetryPolicy(max_attempts=5, initial_seconds=0.2, max_seconds=30.0)
 
 
-def test_success_is_acknowledged() -> None:
-    """Nothing raised: done."""
-    assert POLICY.decide(None, 1, 0.5).outcome is Outcome.ack
-
-
 def test_skip_is_done_and_counted_apart() -> None:
     """Skip acknowledges."""
     assert POLICY.decide(Skip(), 1, 0.5).outcome is Outcome.skip
@@ -80,3 +75,13 @@ def test_delay_stays_within_its_step(
     delay = policy.decide(ValueError(), attempt, jitter).delay_seconds
     step = min(maximum, initial * 2.0 ** min(attempt - 1, 63))
     assert step / 2 <= delay <= step <= maximum
+
+
+@pytest.mark.parametrize(
+    ("max_attempts", "first_late"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (100, 99)]
+)
+def test_late_attempts_are_the_last_two(max_attempts: int, first_late: int) -> None:
+    """Where there are several, the first is never late."""
+    policy = RetryPolicy(max_attempts, 0.1, 1)
+    late = [attempt for attempt in range(1, max_attempts + 1) if policy.is_late(attempt)]
+    assert late[0] == first_late

@@ -49,7 +49,7 @@ async def test_handlers_that_do_not_wait_share_one_task() -> None:
     """A hundred quick messages are handled by one or two tasks."""
     tasks = set()
 
-    async def handle(_delivery: Delivery) -> None:
+    async def handle(_delivery: Delivery, _task: object) -> None:
         tasks.add(asyncio.current_task())
 
     harness = Harness(handle)
@@ -64,7 +64,7 @@ async def test_waiting_handlers_run_side_by_side_up_to_the_limit() -> None:
     at_work, most = 0, 0
     go_on = asyncio.Event()
 
-    async def handle(_delivery: Delivery) -> None:
+    async def handle(_delivery: Delivery, _task: object) -> None:
         nonlocal at_work, most
         at_work += 1
         most = max(most, at_work)
@@ -84,7 +84,7 @@ async def test_each_handler_sees_its_own_current_task_from_the_start() -> None:
     """Time-outs and task groups belong to the task in which the handler runs."""
     outcomes = []
 
-    async def handle(delivery: Delivery) -> None:
+    async def handle(delivery: Delivery, _task: object) -> None:
         try:
             async with asyncio.timeout(0.01 if delivery.message.channel == "slow" else 5):
                 await asyncio.sleep(0.03)
@@ -104,7 +104,7 @@ async def test_context_variables_do_not_leak_into_the_next_message(waits: bool) 
     """A variable that a handler sets is unset again for the next one."""
     seen = []
 
-    async def handle(delivery: Delivery) -> None:
+    async def handle(delivery: Delivery, _task: object) -> None:
         seen.append(VARIABLE.get())
         VARIABLE.set(delivery.message.channel)
         if waits:
@@ -121,7 +121,7 @@ async def test_cancelled_handler_does_not_harm_the_next_message() -> None:
     """A runner that was cancelled and whose handler ended is replaced."""
     seen = []
 
-    async def handle(delivery: Delivery) -> None:
+    async def handle(delivery: Delivery, _task: object) -> None:
         seen.append(delivery.message.channel)
         if delivery.message.channel == "a":
             asyncio.current_task().cancel()
@@ -145,7 +145,7 @@ async def test_long_queue_leaves_time_for_others() -> None:
     harness: Harness
     ticks = 0
 
-    async def handle(_delivery: Delivery) -> None:
+    async def handle(_delivery: Delivery, _task: object) -> None:
         pass
 
     async def tick() -> None:
@@ -165,7 +165,7 @@ async def test_defect_is_reported_and_the_others_go_on() -> None:
     """An exception out of handle is a defect of ours: it is not swallowed."""
     seen = []
 
-    async def handle(delivery: Delivery) -> None:
+    async def handle(delivery: Delivery, _task: object) -> None:
         if delivery.message.channel == "bad":
             raise LookupError("a defect")
         seen.append(delivery.message.channel)
@@ -182,7 +182,7 @@ async def test_close_cancels_what_runs_and_starts_nothing() -> None:
     """After close no runner is left."""
     ended = []
 
-    async def handle(_delivery: Delivery) -> None:
+    async def handle(_delivery: Delivery, _task: object) -> None:
         try:
             await asyncio.sleep(60)
         finally:
@@ -203,7 +203,7 @@ async def test_burst_leaves_few_parked_runners() -> None:
     """Thousands of runners may be needed once; they do not all stay."""
     go_on = asyncio.Event()
 
-    async def handle(_delivery: Delivery) -> None:
+    async def handle(_delivery: Delivery, _task: object) -> None:
         await go_on.wait()
 
     harness = Harness(handle, concurrency=1000)

@@ -1,0 +1,287 @@
+"""Real workers killed, stopped, frozen and blocked under load: the checker finds nothing wrong.
+
+The short form runs always; RTM_LONG_FAULTS=1 repeats each fault many more times.
+"""
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realtime_message.partitions import partition_of
+from realtime_message.settings import RedisSettings
+from support.checker import Report, check, read_notes
+from support.traffic import Traffic
+from support.worker_process import WorkerProcess, wait_until
+
+IS_LONG = os.environ.get("RTM_LONG_FAULTS") == "1"
+LEASE_SECONDS = 1.5
+#: Beyond the lease: notice, assign, acquire, read; and a loaded test machine.
+SLACK_SECONDS = 2.5
+
+
+class Fleet:
+    """Workers on one set of streams, with traffic, and the verdict at the end."""
+
+    def __init__(self, settings: RedisSettings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.history = folder / "history.jsonl"
+        self.traffic = Traffic(settings)
+        #: Those that should be alive, and all that ever were.
+        self.workers: list[WorkerProcess] = []
+        self._all: list[WorkerProcess] = []
+        self.deaths: dict[int, float] = {}
+        self.faults: list[float] = []
+        self._numbers = itertools.count()
+
+    def start(self, name: str | None = None, **settings: Any) -> WorkerProcess:
+        """Start a worker and wait until it works."""
+        number = next(self._numbers)
+        worker = WorkerProcess(
+            self.settings,
+            self.folder / f"worker-{number}.log",
+            self.history,
+            settings={
+                "id": name or f"w{number}",
+                "lease_seconds": LEASE_SECONDS,
+                "backoff_initial_seconds": 0.05,
+                **settings,
+            },
+        )
+        self.workers.append(worker)
+        self._all.append(worker)
+        worker.wait_until_said("worker.started")
+        return worker
+
+    def kill(self, worker: WorkerProcess) -> None:
+        """SIGKILL, and remember when."""
+        self.deaths[worker.pid] = worker.kill()
+        self.faults.append(self.deaths[worker.pid])
+        self.workers.remove(worker)
+
+    def owners(self) -> dict[int, str]:
+        """The holder of each partition, by the worker's name."""
+        client = self.traffic._client
+        owners = {}
+        for partition in range(self.settings.partition_count):
+            key = f"{{{self.settings.prefix}:partition:{partition}}}:lease"
+            holder = client.hget(key, "holder")
+            if holder is not None:
+                owners[partition] = holder.decode().partition("@")[0]
+        return owners
+
+    def shares(self) -> list[int]:
+        """How many partitions each owner has, sorted."""
+        owners = list(self.owners().values())
+        return sorted(owners.count(name) for name in set(owners))
+
+    def wait_until_shared(self, count: int) -> None:
+        """Wait until all partitions are held by so many workers, balanced within one."""
+        total = self.settings.partition_count
+
+        def is_shared() -> bool:
+            shares = self.shares()
+            return sum(shares) == total and len(shares) == count and shares[-1] - shares[0] <= 1
+
+        wait_until(is_shared, 20, lambda: f"shares are {self.shares()}, wanted {count} owners")
+
+    def finish(self, name: str) -> Report:
+        """End the traffic, wait until everything is handled, judge and print."""
+        self.traffic.stop()
+        wait_until(
+            lambda: self.traffic.pending_and_unread() == 0,
+            60,
+            lambda: f"{self.traffic.pending_and_unread()} entries are left: {self._logs()}",
+        )
+        for worker in self.workers:
+            worker.ask_to_stop()
+        for worker in self.workers:
+            assert worker.process.wait(timeout=30) == 0, worker.log_path.read_text("utf-8")
+        notes = read_notes(self.history)
+        report = check(name, self.traffic.sent, notes, self.deaths, self.faults)
+        print(f"\n{Report.header()}\n{report.row()}")
+        assert report.is_sound, report
+        return report
+
+    def close(self) -> None:
+        """End everything."""
+        for worker in self._all:
+            worker.close()
+        self.traffic.close()
+
+    def _logs(self) -> str:
+        return "\n".join(path.read_text("utf-8") for path in sorted(self.folder.glob("*.log")))
+
+
+@pytest.fixture
+def fleet(redis_settings: RedisSettings, tmp_path: Path) -> Iterator[Fleet]:
+    """An empty fleet with a prefix of its own."""
+    fleet = Fleet(redis_settings, tmp_path)
+    yield fleet
+    fleet.close()
+
+
+def test_killed_workers_lose_nothing(fleet: Fleet) -> None:
+    """SIGKILL in the middle of handlers, again and again: nothing lost, order kept."""
+    for _ in range(3):
+        fleet.start()
+    fleet.wait_until_shared(3)
+    fleet.traffic.start()
+    in_flight = 0
+    for _ in range(100 if IS_LONG else 4):
+        time.sleep(1.0)
+        in_flight += fleet.traffic.pending_and_unread()
+        fleet.kill(fleet.workers[0])
+        fleet.start()
+    time.sleep(1.0)
+    report = fleet.finish("SIGKILL")
+    assert report.recovery_seconds < LEASE_SECONDS + SLACK_SECONDS
+    # What one process can have begun or finished without its acknowledgement having arrived.
+    assert report.duplicates <= len(fleet.deaths) * 100 + in_flight
+
+
+def test_message_that_kills_workers_is_stopped_and_others_are_not_lost(fleet: Fleet) -> None:
+    """A handler that kills its process costs max_attempts workers; then it is a dead letter."""
+    fleet.start(max_attempts=2)
+    fleet.wait_until_shared(1)
+    poison = fleet.traffic.append("poison", "die")
+    for number in range(20):
+        fleet.traffic.append(f"room:{number}")
+    for _ in range(3):
+        worker = fleet.workers[0]
+        assert worker.process.wait(timeout=20) == -signal.SIGKILL
+        fleet.deaths[worker.pid] = time.monotonic()
+        fleet.workers.remove(worker)
+        fleet.start(max_attempts=2)
+    wait_until(lambda: fleet.traffic.pending_and_unread() == 0, 30)
+    fleet.traffic.sent.remove(poison)
+    fleet.finish("killer message")
+    key = f"{{{fleet.settings.prefix}:partition:{poison.partition}}}:dead"
+    ((_, letter),) = fleet.traffic._client.xrange(key)
+    assert b"ended while they handled it" in letter[b"reason"]
+
+
+def test_rolling_restart_repeats_nothing(fleet: Fleet) -> None:
+    """SIGTERM to each worker in turn under load: no duplicate, no partition idle for a second."""
+    names = ["a", "b", "c", "d"]
+    workers = [fleet.start(name) for name in names]
+    fleet.wait_until_shared(4)
+    fleet.traffic.rate = 500 if IS_LONG else 200
+    fleet.traffic.start()
+    time.sleep(1.0)
+    for _ in range(5 if IS_LONG else 1):
+        for number, name in enumerate(names):
+            assert workers[number].stop() == 0
+            fleet.workers.remove(workers[number])
+            workers[number] = fleet.start(name)
+            fleet.wait_until_shared(4)
+    report = fleet.finish("rolling restart")
+    assert report.duplicates == 0
+    assert report.stall_seconds < 1.0
+
+
+def test_workers_join_and_leave(fleet: Fleet) -> None:
+    """1 to 3 to 1 to 10 workers, more than partitions: shares are even, nothing is repeated."""
+    fleet.start()
+    fleet.wait_until_shared(1)
+    fleet.traffic.start()
+    for _ in range(2):
+        fleet.start()
+    fleet.wait_until_shared(3)
+    for worker in fleet.workers[:2]:
+        assert worker.stop() == 0
+        fleet.workers.remove(worker)
+    fleet.wait_until_shared(1)
+    for _ in range(9):
+        fleet.start()
+    fleet.wait_until_shared(8)
+    report = fleet.finish("join and leave")
+    assert report.duplicates == 0
+
+
+def test_frozen_worker_does_no_harm_when_it_wakes(fleet: Fleet) -> None:
+    """SIGSTOP past the lease, then SIGCONT: it reads and acknowledges nothing, says so, and works.
+
+    A message that it had begun before it was frozen may overlap with the one that its successor
+    begins: no lease can stop a handler that is at work, only what it writes afterwards.
+    """
+    first, second = fleet.start("a"), fleet.start("b")
+    fleet.wait_until_shared(2)
+    fleet.traffic.start()
+    for _ in range(10 if IS_LONG else 1):
+        time.sleep(0.5)
+        first.freeze()
+        frozen_at = time.monotonic()
+        fleet.faults.append(frozen_at)
+        wait_until(lambda: set(fleet.owners().values()) == {"b"}, 15)
+        time.sleep(0.5)
+        first.thaw()
+        fleet.deaths[first.pid] = frozen_at
+        wait_until(lambda: set(fleet.owners().values()) == {"a", "b"}, 15)
+    report = fleet.finish("SIGSTOP")
+    lost = first.said("partition.lost")
+    assert {line["reason"] for line in lost} <= {"expired", "taken"}
+    assert len(lost) >= 4
+    assert second.said("partition.lost") == []
+    assert report.duplicates <= 100 * len(fleet.faults)
+
+
+def test_blocked_event_loop_keeps_its_partition_and_is_named(fleet: Fleet) -> None:
+    """A handler that blocks for longer than the lease: nobody else starts its message."""
+    first = fleet.start("a", handler_timeout_seconds=0)
+    fleet.start("b")
+    fleet.wait_until_shared(2)
+    fleet.traffic.start()
+    time.sleep(0.3)
+    mine = next(p for p, name in fleet.owners().items() if name == "a")
+    channel = next(s.channel for s in fleet.traffic.sent if s.partition == mine)
+    fleet.traffic.append(channel, f"block {LEASE_SECONDS * 2}")
+    first.wait_until_said("loop.blocked")
+    (line,) = first.said("loop.blocked")
+    assert line["handler"] == "support.fault_app.handle"
+    assert "time.sleep" in line["stack"]
+    report = fleet.finish("blocked loop")
+    assert report.duplicates == 0
+    assert first.said("partition.lost") == []
+
+
+def test_loop_blocked_beyond_the_limit_loses_its_partitions(fleet: Fleet) -> None:
+    """A handler that hangs does not keep its partitions for ever."""
+    first = fleet.start("a", handler_timeout_seconds=0, max_blocked_seconds=2)
+    fleet.start("b", max_blocked_seconds=2)
+    fleet.wait_until_shared(2)
+    mine = next(p for p, name in fleet.owners().items() if name == "a")
+    channel = next(
+        f"room:{n}" for n in range(1000) if _partition(fleet.settings, f"room:{n}") == mine
+    )
+    fleet.traffic.append(channel, "hang 8")
+    wait_until(lambda: bool(read_notes(fleet.history)), 10)
+    blocked_at = time.monotonic()
+    fleet.traffic.start()
+    wait_until(lambda: set(fleet.owners().values()) == {"b"}, 15)
+    fleet.deaths[first.pid] = blocked_at + 1.0
+    wait_until(lambda: set(fleet.owners().values()) == {"a", "b"}, 20)
+    fleet.finish("hanging loop")
+    assert {line["reason"] for line in first.said("partition.lost")} == {"blocked"}
+
+
+def test_static_workers_share_by_number(fleet: Fleet) -> None:
+    """WORKER_ID and TOTAL_WORKERS fix the partitions: i belongs to i mod TOTAL_WORKERS."""
+    for number in range(2):
+        fleet.start(str(number), total_workers=2)
+    fleet.wait_until_shared(2)
+    fleet.traffic.start()
+    assert fleet.owners() == {p: str(p % 2) for p in range(8)}
+    time.sleep(0.5)
+    report = fleet.finish("static")
+    assert report.duplicates == 0
+
+
+def _partition(settings: RedisSettings, channel: str) -> int:
+    return partition_of(channel, settings.partition_count)
