@@ -7,6 +7,7 @@ anything else that does not fit closes the connection, as Centrifugo does.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -136,28 +137,42 @@ class Command(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(Command)
 
 
+# An escaped pair of surrogates, half of one, or any other escape.
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\."
+)
+
+
 def decode_commands(frame: bytes) -> Iterator[Command]:
     """Yield the commands of a frame one by one, so that those before a bad line are executed.
 
     Raises:
-        ValueError: a line is not a command, or the frame is empty.
+        ValueError: a line is not a command, or the frame is empty or not UTF-8. Centrifugo accepts
+            other bytes in payloads, and the subscribers' WebSockets then fail; here it is the
+            sender's that does.
     """
+    frame.decode()
     lines = frame.split(b"\n")
     if len(lines) > 1 and not lines[-1]:
         lines.pop()
     for line in lines:
         try:
             yield _decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            yield _decoder.decode(_first_value(line))
+        except msgspec.DecodeError:
+            yield _decoder.decode(_repaired(line))
 
 
-def _first_value(line: bytes) -> bytes:
-    """Return the line without what follows its first JSON value: Centrifugo ignores that.
+def _repaired(line: bytes) -> bytes:
+    """Return a line that Centrifugo understands in a form that is understood here.
+
+    What follows the first JSON value of a line is ignored. Half of a surrogate pair, as JavaScript
+    writes it for a text that was cut inside an emoji, becomes the replacement character.
 
     Raises:
         ValueError: the line does not begin with a JSON value.
     """
-    text = line.decode().lstrip(" \t\r")
+    text = _ESCAPE.sub(lambda m: rb"\ufffd" if m["half"] else m[0], line).decode().lstrip(" \t\r")
     _, end = json.JSONDecoder().raw_decode(text)
     return text[:end].encode()

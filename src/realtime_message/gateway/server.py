@@ -89,24 +89,32 @@ async def serve(
     engine = Engine(configuration)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.close)
-        servers = _servers(engine)
-        running = [asyncio.create_task(server.serve(sockets=[sock])) for server, sock in servers]
-        engine.spawn(engine.sweep_for_ever())
-        ports = [sock.getsockname()[1] for _, sock in servers]
-        for (server, _), task in zip(servers, running, strict=True):
-            await _first(server.is_listening.wait(), task)
-        listening = Listening(ports[0], ports[-1])
-        log.info("gateway.ready", port=listening.port, internal_port=listening.internal_port)
-        log.warning(
-            "gateway.embedded", note="for development and tests; run Centrifugo in production"
-        )
-        if on_ready is not None:
-            on_ready(listening)
-        await stop.wait()
-        for server, _ in servers:
-            server.should_exit = True
-        await asyncio.gather(*running)
+        sockets = _listen_all(configuration, stack)
+        servers = _servers(engine, sockets)
+        running = [
+            asyncio.create_task(server.serve(sockets=[sock]))
+            for server, sock in zip(servers, sockets, strict=True)
+        ]
+        try:
+            for server, task in zip(servers, running, strict=True):
+                await _first(server.is_listening.wait(), task)
+            _say_ready(sockets, on_ready)
+            engine.spawn(engine.sweep_for_ever())
+            await stop.wait()
+        finally:
+            for server in servers:
+                server.should_exit = True
+            await asyncio.gather(*running)
         log.info("gateway.stopped")
+
+
+def _say_ready(sockets: list[socket.socket], on_ready: Callable[[Listening], None] | None) -> None:
+    ports = [sock.getsockname()[1] for sock in sockets]
+    listening = Listening(ports[0], ports[-1])
+    log.info("gateway.ready", port=listening.port, internal_port=listening.internal_port)
+    log.warning("gateway.embedded", note="for development and tests; run Centrifugo in production")
+    if on_ready is not None:
+        on_ready(listening)
 
 
 async def _first(ready: Coroutine[Any, Any, Any], task: asyncio.Task[None]) -> None:
@@ -134,30 +142,19 @@ class _Server(uvicorn.Server):
         self.is_listening.set()
 
 
-def _servers(engine: Engine) -> list[tuple[_Server, socket.socket]]:
-    http = engine.configuration.http_server
+def _listen_all(configuration: GatewayConfiguration, stack: AsyncExitStack) -> list[socket.socket]:
+    """Bind the clients' port and, where it has one of its own, the operators'."""
+    http = configuration.http_server
     internal_port = int(http.internal_port or http.port)
-    has_own_port = internal_port != http.port or http.internal_address not in ("", http.address)
-    sockets = [_listen(http.address, http.port)]
-    if has_own_port:
-        sockets.append(_listen(http.internal_address, internal_port))
-    admission = Admission(engine)
-    servers = []
-    for index, sock in enumerate(sockets):
-        is_external, is_internal = index == 0, index == len(sockets) - 1
-        config = uvicorn.Config(
-            _application(engine, is_internal=is_internal, is_external=is_external),
-            http="httptools",
-            ws=cast("Any", partial(WebSocket, admission=admission)),
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=int(engine.configuration.shutdown.timeout_seconds),
-        )
-        servers.append((_Server(config), sock))
-    return servers
+    addresses = [(http.address, http.port)]
+    if internal_port != http.port or http.internal_address not in ("", http.address):
+        addresses.append((http.internal_address, internal_port))
+    sockets = []
+    for address, port in addresses:
+        sock = _listen(address, port)
+        stack.callback(sock.close)
+        sockets.append(sock)
+    return sockets
 
 
 def _listen(address: str, port: int) -> socket.socket:
@@ -174,6 +171,29 @@ def _listen(address: str, port: int) -> socket.socket:
             "listens there, or set another http_server.port"
         ) from None
     return sock
+
+
+def _servers(engine: Engine, sockets: list[socket.socket]) -> list[_Server]:
+    """Make a server for each socket: the first is the clients', the last the operators'."""
+    factory = partial(WebSocket, admission=Admission(engine))
+    servers = []
+    for index in range(len(sockets)):
+        application = _application(
+            engine, is_external=index == 0, is_internal=index == len(sockets) - 1
+        )
+        config = uvicorn.Config(
+            application,
+            http="httptools",
+            ws=cast("Any", factory),
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(engine.configuration.shutdown.timeout_seconds),
+        )
+        servers.append(_Server(config))
+    return servers
 
 
 def _application(engine: Engine, *, is_internal: bool, is_external: bool) -> Starlette:

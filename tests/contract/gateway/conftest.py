@@ -9,8 +9,6 @@ import pytest
 from support.gateway_client import RawClient
 from support.gateway_rig import API_KEY, BASE_EVENTS, GatewayRig, centrifugo_binary
 
-_seen: Counter[str] = Counter()
-
 needs_centrifugo = pytest.mark.skipif(
     centrifugo_binary() is None,
     reason="Centrifugo not found: set RTM_CENTRIFUGO_BIN or put it on PATH",
@@ -38,8 +36,8 @@ def rigs(tmp_path_factory):
 
 @pytest.fixture(params=["embedded", pytest.param("centrifugo", marks=needs_centrifugo)])
 def kind(request):
-    """Which gateway."""
-    _seen[request.param] += 1
+    """Which gateway; noted with the test's report for the summary."""
+    request.node.user_properties.append(("gateway", request.param))
     return request.param
 
 
@@ -126,9 +124,15 @@ def pytest_configure(config):
 
 
 def pytest_terminal_summary(terminalreporter):
-    if not _seen:
-        return
-    terminalreporter.section("gateway contract")
-    for name in ("embedded", "centrifugo"):
-        tests = _seen[name]
-        terminalreporter.line(f"{name}: {f'{tests} tests' if tests else 'NOT SEEN'}")
+    seen = Counter(
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        for name, value in report.user_properties
+        if name == "gateway" and report.when == "call"
+    )
+    if seen:
+        terminalreporter.section("gateway contract")
+        for name in ("embedded", "centrifugo"):
+            text = f"{seen[name]} tests" if seen[name] else "NOT SEEN"
+            terminalreporter.line(f"{name}: {text}")
