@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
@@ -40,12 +41,27 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
-    """The running system."""
-    if find_centrifugo() is None:
-        pytest.skip("no gateway: set RTM_CENTRIFUGO_BIN, or put centrifugo into PATH")
-    with running_stack(tmp_path_factory.mktemp("browser")) as stack:
+def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
+    """The running system with the embedded gateway."""
+    with running_stack(tmp_path_factory.mktemp("embedded"), "embedded") as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def centrifugo_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
+    """The running system with Centrifugo."""
+    if find_centrifugo() is None:
+        pytest.skip("no Centrifugo: set RTM_CENTRIFUGO_BIN, or put centrifugo into PATH")
+    with running_stack(tmp_path_factory.mktemp("centrifugo"), "centrifugo") as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(request: pytest.FixtureRequest) -> BrowserStack:
+    """The running system; a test may ask for `embedded` or `centrifugo` by its parameter."""
+    gateway = getattr(request, "param", "embedded")
+    stack: BrowserStack = request.getfixturevalue(f"{gateway}_stack")
+    return stack
 
 
 @pytest.fixture
@@ -53,8 +69,9 @@ def open_window(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     """Opens windows that share nothing with each other; options as for new_context()."""
     contexts: list[BrowserContext] = []
 
-    def open_window(**options: object) -> BrowserContext:
-        context = browser.new_context(locale=str(options.pop("locale", "en-GB")), **options)
+    def open_window(**options: Any) -> BrowserContext:
+        # Without a graphics card, animations take half of the time of a test.
+        context = browser.new_context(**{"locale": "en-GB", "reduced_motion": "reduce", **options})
         contexts.append(context)
         return context
 

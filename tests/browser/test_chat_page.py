@@ -1,54 +1,17 @@
-"""What people do with the chat page, and what they see."""
+"""What the chat page itself does, beyond the flows of test_chat_flows.py."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.sync_api import expect
 
-from support import chat_flows
-from support.chat_flows import Desk
+from support.chat_flows import Desk, shown
 from support.chat_tab import TIMEOUT_MS
 
-
-def _message(author: str, text: str, state: str | None = None, *, recovered: bool = False) -> dict:
-    return {"author": author, "text": text, "state": state, "recovered": recovered}
+on_both_gateways = pytest.mark.parametrize("stack", ["embedded", "centrifugo"], indirect=True)
 
 
-def test_two_tabs_see_each_others_messages(desk: Desk) -> None:
-    """A message is seen in both tabs, marked as handled, and listed in the live panel."""
-    seen = chat_flows.two_people_talk(desk)
-    assert seen["ada"] == [_message("You", "good morning", "handled"), _message("Lin", "hello Ada")]
-    assert seen["lin"] == [_message("Ada", "good morning"), _message("You", "hello Ada", "handled")]
-    assert seen["panel"]["worker"].startswith("worker-")
-    assert seen["panel"]["attempt"] == "attempt 1"
-    assert seen["panel"]["outcome"] == "handled"
-
-
-def test_unread_messages_are_counted_per_room(desk: Desk) -> None:
-    """The room's badge and the title count what was not seen, until the room is opened."""
-    seen = chat_flows.rooms_count_unread(desk)
-    assert [message["text"] for message in seen] == ["one", "two"]
-
-
-def test_people_list_follows_joins_and_leaves(desk: Desk) -> None:
-    """The list of people follows those who come and go, and says who I am."""
-    initial, both, alone = chat_flows.people_come_and_go(desk)
-    assert initial == ["AAdayou"]
-    assert both == ["AAdayou", "LLin"]
-    assert alone == initial
-
-
-def test_missed_messages_are_recovered_in_order(desk: Desk) -> None:
-    """Messages sent while the connection was cut arrive in order, marked as recovered."""
-    assert chat_flows.missed_messages_are_recovered(desk) == [
-        _message("Ada", "before"),
-        _message("Ada", "first missed", recovered=True),
-        _message("Ada", "second missed", recovered=True),
-        _message("Ada", "third missed", recovered=True),
-        _message("Ada", "after"),
-    ]
-
-
+@on_both_gateways
 def test_lost_history_is_said(desk: Desk) -> None:
     """Where more was missed than the gateway keeps, the page says so and shows what there is."""
     ada = desk.tab("Ada")
@@ -57,8 +20,8 @@ def test_lost_history_is_said(desk: Desk) -> None:
         lin.wait_for_message("before")
         linked.link.cut()
         lin.wait_for_connection("connecting")
-        for number in range(105):  # more than the 100 that the gateway keeps of a channel
-            ada.say(f"missed {number}")
+        # More than the 100 that the gateway keeps of a channel.
+        ada.say_many([f"missed {number}" for number in range(105)])
         ada.wait_for_state("missed 104", "handled")
         linked.link.restore()
         expect(lin.page.locator(".note")).to_be_visible(timeout=TIMEOUT_MS)
@@ -66,36 +29,7 @@ def test_lost_history_is_said(desk: Desk) -> None:
         assert lin.texts() == ["before", *(f"missed {number}" for number in range(55, 105))]
 
 
-def test_unsent_messages_are_sent_in_order_later(desk: Desk) -> None:
-    """Messages written without a connection are kept and sent in order."""
-    seen = chat_flows.unsent_messages_wait(desk)
-    texts = [f"message {number}" for number in range(1, 6)]
-    assert seen["ada"] == [_message("Lin", text) for text in texts]
-    assert seen["lin"] == [_message("You", text, "handled") for text in texts]
-
-
-def test_resend_after_a_lost_answer_is_one_message(desk: Desk) -> None:
-    """A resend carries the same id, and nobody sees the message twice."""
-    seen = chat_flows.a_lost_answer_leads_to_one_message(desk)
-    assert seen["ada"] == [_message("Lin", "only once"), _message("Lin", "the next")]
-    assert seen["lin"] == ["only once", "the next"]
-
-
-def test_refused_message_can_be_tried_again_or_discarded(desk: Desk) -> None:
-    """A permanent error marks the message, and leaves it to the writer what to do."""
-    seen = chat_flows.a_refused_message_says_why(desk)
-    assert seen["refused"] == [_message("You", "may I?", "refused")]
-    assert seen["attempts"] == 2
-    assert seen["after"] == []
-
-
-def test_unsent_message_outlives_a_reload(desk: Desk) -> None:
-    """A reload keeps name, rooms and the message that was not acknowledged."""
-    seen = chat_flows.an_unsent_message_outlives_a_reload(desk)
-    assert seen["ada"] == [_message("Lin", "written before the reload")]
-    assert seen["lin"] == [_message("You", "written before the reload", "handled")]
-
-
+@on_both_gateways
 def test_history_is_shown_to_those_who_come_later(desk: Desk) -> None:
     """Someone who opens a room later sees what was said, and own messages stay own."""
     ada = desk.tab("Ada")
@@ -103,9 +37,10 @@ def test_history_is_shown_to_those_who_come_later(desk: Desk) -> None:
     ada.wait_for_state("who comes later sees this", "handled")
     lin = desk.tab("Lin")
     lin.wait_for_message("who comes later sees this")
-    assert lin.messages() == [_message("Ada", "who comes later sees this")]
+    assert lin.messages() == [shown("Ada", "who comes later sees this")]
     ada.page.reload()
-    ada.room(desk.room).click()
+    ada.wait_until_ready()
+    ada.open_room(desk.room)
     ada.wait_for_state("who comes later sees this", "handled")
 
 
@@ -155,7 +90,7 @@ def test_name_can_be_changed(desk: Desk) -> None:
     ada.page.press("#name-input", "Enter")
     ada.room(desk.room).click()
     ada.wait_for_message("as Ada")
-    assert ada.messages() == [_message("Ada", "as Ada")]
+    assert ada.messages() == [shown("Ada", "as Ada")]
     ada.say("as Grace")
     ada.wait_for_state("as Grace", "handled")
 

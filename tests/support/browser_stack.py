@@ -1,16 +1,16 @@
-"""The system that browser tests talk to. Tests know it only through BrowserStack.
+"""The system that browser tests talk to: `rtm up`, whole, as a person starts it.
 
-Today: a real gateway, a stand-in for callback service and worker, and the real page server.
+Tests know it only through BrowserStack.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -20,16 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
-from starlette.applications import Starlette
 
 from realtime_message.stack.page_server import create_page_app
-from support.browser_callback import BrowserCallback
 from support.gateway_link import GatewayLink
+from support.valkey_server import free_port
 
-ROOMS = ("room:lobby", "room:random", "room:support")
-RECEIPTS = "receipts"
-_API_KEY = "browser-test-api-key"
-_DEADLINE_SECONDS = 20.0
+_SECRET = "browser-test-secret-of-32-bytes-or-more"
+_START_SECONDS = 30.0
+_END_SECONDS = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,24 +43,17 @@ class BrowserStack:
     """A running system.
 
     Attributes:
-        url: of the chat page.
-        gateway: which gateway this is, for the report.
-        gateway_port: where it listens on 127.0.0.1.
-        token_secret: signs connection tokens.
+        url: of the chat page that `rtm up` serves.
+        gateway_port: where its gateway listens on 127.0.0.1.
     """
 
     url: str
-    gateway: str
     gateway_port: int
-    token_secret: str
 
     @contextlib.contextmanager
     def linked_page(self) -> Iterator[LinkedPage]:
         """Serve one more page, which reaches the same gateway over a link of its own."""
-        with (
-            GatewayLink(self.gateway_port) as link,
-            serving_page(link.port, self.token_secret) as url,
-        ):
+        with GatewayLink(self.gateway_port) as link, serving_page(link.port) as url:
             yield LinkedPage(url=url, link=link)
 
 
@@ -72,124 +63,70 @@ def find_centrifugo() -> str | None:
 
 
 @contextlib.contextmanager
-def running_stack(folder: Path) -> Iterator[BrowserStack]:
-    """Run the whole system; `folder` takes its files."""
-    binary = find_centrifugo()
-    assert binary is not None, "set RTM_CENTRIFUGO_BIN, or put centrifugo into PATH"
-    secret = "browser-test-secret-of-32-bytes-or-more"
-    callback = BrowserCallback(_API_KEY, RECEIPTS)
-    with _serve(callback.app) as callback_port, contextlib.ExitStack() as stack:
-        gateway_port = _free_port()
-        config = folder / "centrifugo.json"
-        config.write_text(json.dumps(_centrifugo_config(gateway_port, callback_port, secret)))
-        stack.enter_context(_running_centrifugo(binary, config, gateway_port))
-        callback.gateway_port = gateway_port
-        yield BrowserStack(
-            url=stack.enter_context(serving_page(gateway_port, secret)),
-            gateway="centrifugo",
-            gateway_port=gateway_port,
-            token_secret=secret,
-        )
+def running_stack(folder: Path, gateway: str) -> Iterator[BrowserStack]:
+    """Run the whole system.
 
-
-@contextlib.contextmanager
-def serving_page(gateway_port: int, secret: str) -> Iterator[str]:
-    """Serve the chat page for a gateway; gives its URL."""
-    app = create_page_app(
-        gateway_port=gateway_port, token_secret=secret, rooms=ROOMS, receipts_channel=RECEIPTS
-    )
-    with _serve(app) as port:
-        yield f"http://127.0.0.1:{port}/"
-
-
-def _centrifugo_config(port: int, callback_port: int, secret: str) -> dict[str, object]:
-    callback = f"http://127.0.0.1:{callback_port}/centrifugo"
-    return {
-        "http_server": {"address": "127.0.0.1", "port": port},
-        "log": {"level": "warn"},
-        "client": {
-            "allowed_origins": ["http://127.0.0.1:*", "http://localhost:*"],
-            "token": {"hmac_secret_key": secret},
-        },
-        "channel": {
-            "namespace_boundary": "::::",
-            "proxy": {
-                "subscribe": {"endpoint": f"{callback}/subscribe", "timeout": "2s"},
-                "publish": {
-                    "endpoint": f"{callback}/publish",
-                    "timeout": "2s",
-                    "include_connection_meta": True,
-                },
-            },
-            "without_namespace": {
-                "subscribe_proxy_enabled": True,
-                "publish_proxy_enabled": True,
-                "presence": True,
-                "join_leave": True,
-                "force_push_join_leave": True,
-                "allow_presence_for_subscriber": True,
-                "allow_history_for_subscriber": True,
-                "history_size": 100,
-                "history_ttl": "300s",
-                "force_recovery": True,
-            },
-        },
-        "http_api": {"key": _API_KEY},
-        "health": {"enabled": True},
-        "usage_stats": {"disabled": True},
-    }
-
-
-@contextlib.contextmanager
-def _running_centrifugo(binary: str, config: Path, port: int) -> Iterator[None]:
-    log = config.with_suffix(".log")
+    Args:
+        folder: takes its data and its log.
+        gateway: `embedded` or `centrifugo`.
+    """
+    ports = {part: free_port() for part in ("gateway", "callback", "page")}
+    log = folder / "rtm-up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [binary, "--config", str(config)],
+            [
+                Path(sys.executable).with_name("rtm"),
+                *("up", "--no-browser", "--gateway", gateway, "--data-dir", folder / "data"),
+                *(f"--{part}-port={port}" for part, port in ports.items()),
+                # Linked pages have ports of their own.
+                *("--set", 'gateway.allowed_origins=["http://127.0.0.1:*"]'),
+            ],
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=config.parent,
+            cwd=folder,
+            env={**os.environ, "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY": _SECRET},
         )
     try:
-        _wait_for_health(process, port, log)
-        yield
+        for part, path in (("page", "/"), ("callback", "/health/ready"), ("gateway", "/health")):
+            _wait_for(process, f"http://127.0.0.1:{ports[part]}{path}", log)
+        yield BrowserStack(url=f"http://127.0.0.1:{ports['page']}/", gateway_port=ports["gateway"])
     finally:
         process.terminate()
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=_END_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
-def _wait_for_health(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + _DEADLINE_SECONDS
+def _wait_for(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+            with urllib.request.urlopen(url, timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    raise AssertionError(f"the gateway did not start:\n{log.read_text()[-2000:]}")
+    raise AssertionError(f"no answer from {url}; rtm up said:\n{log.read_text()[-4000:]}")
 
 
 @contextlib.contextmanager
-def _serve(app: Starlette) -> Iterator[int]:
-    """Serve an ASGI app in a thread; gives the port."""
+def serving_page(gateway_port: int) -> Iterator[str]:
+    """Serve the chat page in a thread, for any gateway; gives its URL."""
+    app = create_page_app(
+        gateway_port=gateway_port,
+        token_secret=_SECRET,
+        rooms=["room:lobby"],
+        receipts_channel="receipts",
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, ws="none", lifespan="off", log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield listener.getsockname()[1]
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=_END_SECONDS)
         listener.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

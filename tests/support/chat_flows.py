@@ -1,13 +1,11 @@
-"""What people do with the chat page. Each flow gives what they saw, free of ids and times.
-
-The flows run on the page's own client and on the official one; both must show the same.
-"""
+"""What people do with the chat page, and what they must see, whichever client is under it."""
 
 from __future__ import annotations
 
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from playwright.sync_api import BrowserContext, expect
@@ -15,7 +13,33 @@ from playwright.sync_api import BrowserContext, expect
 from support.browser_stack import BrowserStack, LinkedPage
 from support.chat_tab import TIMEOUT_MS, ChatTab
 
-Flow = Callable[["Desk"], Any]
+
+@dataclass(frozen=True)
+class Flow:
+    """Something that people do.
+
+    Attributes:
+        run: does it; gives what they saw, free of ids and times.
+        expected: what that must be.
+    """
+
+    run: Callable[[Desk], Any]
+    expected: Any
+
+    @property
+    def name(self) -> str:
+        """The name of what they do."""
+        return self.run.__name__
+
+
+def shown(
+    author: str, text: str, state: str | None = None, *, recovered: bool = False
+) -> dict[str, Any]:
+    """Return a message as ChatTab.messages() gives it."""
+    return {"author": author, "text": text, "state": state, "recovered": recovered}
+
+
+UNSENT = [f"message {number}" for number in range(1, 6)]
 
 
 class Desk:
@@ -110,13 +134,12 @@ def unsent_messages_wait(desk: Desk) -> Any:
     with desk.linked_tab("Lin") as (lin, linked):
         linked.link.cut()
         lin.wait_for_connection("connecting")
-        texts = [f"message {number}" for number in range(1, 6)]
-        for text in texts:
+        for text in UNSENT:
             lin.say(text)
             lin.wait_for_state(text, "sending")
         linked.link.restore()
-        lin.wait_for_state(texts[-1], "handled")
-        ada.wait_for_message(texts[-1])
+        lin.wait_for_state(UNSENT[-1], "handled")
+        ada.wait_for_message(UNSENT[-1])
         return {"ada": ada.messages(), "lin": lin.messages()}
 
 
@@ -173,13 +196,50 @@ def an_unsent_message_outlives_a_reload(desk: Desk) -> Any:
         return {"ada": ada.messages(), "lin": lin.messages()}
 
 
-FLOWS: tuple[Flow, ...] = (
-    two_people_talk,
-    rooms_count_unread,
-    people_come_and_go,
-    missed_messages_are_recovered,
-    unsent_messages_wait,
-    a_lost_answer_leads_to_one_message,
-    a_refused_message_says_why,
-    an_unsent_message_outlives_a_reload,
+FLOWS = (
+    Flow(
+        two_people_talk,
+        {
+            "ada": [shown("You", "good morning", "handled"), shown("Lin", "hello Ada")],
+            "lin": [shown("Ada", "good morning"), shown("You", "hello Ada", "handled")],
+            "panel": {"worker": "worker-1", "attempt": "attempt 1", "outcome": "handled"},
+        },
+    ),
+    Flow(rooms_count_unread, [shown("Lin", "one"), shown("Lin", "two")]),
+    Flow(people_come_and_go, [["AAdayou"], ["AAdayou", "LLin"], ["AAdayou"]]),
+    Flow(
+        missed_messages_are_recovered,
+        [
+            shown("Ada", "before"),
+            shown("Ada", "first missed", recovered=True),
+            shown("Ada", "second missed", recovered=True),
+            shown("Ada", "third missed", recovered=True),
+            shown("Ada", "after"),
+        ],
+    ),
+    Flow(
+        unsent_messages_wait,
+        {
+            "ada": [shown("Lin", text) for text in UNSENT],
+            "lin": [shown("You", text, "handled") for text in UNSENT],
+        },
+    ),
+    Flow(
+        a_lost_answer_leads_to_one_message,
+        {
+            "ada": [shown("Lin", "only once"), shown("Lin", "the next")],
+            "lin": ["only once", "the next"],
+        },
+    ),
+    Flow(
+        a_refused_message_says_why,
+        {"refused": [shown("You", "may I?", "refused")], "attempts": 2, "after": []},
+    ),
+    Flow(
+        an_unsent_message_outlives_a_reload,
+        {
+            "ada": [shown("Lin", "written before the reload")],
+            "lin": [shown("You", "written before the reload", "handled")],
+        },
+    ),
 )

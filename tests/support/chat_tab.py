@@ -70,6 +70,19 @@ class ChatTab:
         self.page.fill("#composer-text", text)
         self.page.press("#composer-text", "Enter")
 
+    def say_many(self, texts: list[str]) -> None:
+        """Write messages faster than anyone can type."""
+        self.page.evaluate(
+            """(texts) => {
+              const field = document.getElementById("composer-text");
+              for (const text of texts) {
+                field.value = text;
+                field.form.requestSubmit();
+              }
+            }""",
+            texts,
+        )
+
     def message(self, text: str) -> Locator:
         """The row of a message."""
         return self.page.locator(".message").filter(has=self.page.get_by_text(text, exact=True))

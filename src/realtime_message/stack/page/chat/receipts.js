@@ -2,11 +2,14 @@
 
 const MAX_ROWS = 100;
 const MAX_KNOWN = 2000;
+const DONE = new Set(["ack", "skip", "unhandled"]); // the message will not be delivered again
 
 export class Receipts {
   rows = []; // newest first
   counts = new Map(); // partition -> number of handled messages
-  outcomes = { ack: 0, retry: 0, dead_letter: 0 };
+  handled = 0;
+  retries = 0;
+  deadLetters = 0;
 
   #known = new Set();
   #latest = new Map(); // message id -> its last receipt
@@ -50,8 +53,10 @@ export class Receipts {
     // A retry that is told late does not undo what was told about the later attempt.
     if (attempt >= (this.#latest.get(id)?.attempt ?? 0)) remember(this.#latest, id, receipt);
     this.#partitions.set(channel, partition);
-    this.outcomes[outcome] = (this.outcomes[outcome] ?? 0) + 1;
-    if (outcome !== "ack") return;
+    if (outcome === "retry") this.retries++;
+    if (outcome === "dead_letter") this.deadLetters++;
+    if (!DONE.has(outcome)) return;
+    this.handled++;
     this.counts.set(partition, (this.counts.get(partition) ?? 0) + 1);
     this.#times.push(receipt.took_ms);
     if (this.#times.length > MAX_ROWS) this.#times.shift();

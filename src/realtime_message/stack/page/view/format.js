@@ -12,6 +12,11 @@ export function clockTime(at) {
   return format.format(at);
 }
 
+/** A worker's name; one that is only a number says what it is. */
+export function workerName(worker) {
+  return /^\d+$/.test(worker) ? `worker-${worker}` : worker;
+}
+
 /** 0.4 ms, 12 ms, 1.3 s. */
 export function duration(ms) {
   if (typeof ms !== "number") return "–";

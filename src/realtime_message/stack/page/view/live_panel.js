@@ -2,7 +2,7 @@
 
 import { hasText, t } from "../preferences.js";
 import { element, flash, updateList } from "./dom.js";
-import { duration } from "./format.js";
+import { duration, workerName } from "./format.js";
 
 const MIN_PARTITIONS = 8; // the default; more appear as they are seen
 
@@ -20,10 +20,10 @@ export class LivePanel {
   #isReset = true;
 
   update(chat) {
-    const { outcomes, counts, rows } = chat.receipts;
-    this.#figures.handled.textContent = String(outcomes.ack);
-    this.#figures.retries.textContent = String(outcomes.retry);
-    this.#figures.dead.textContent = String(outcomes.dead_letter);
+    const { handled, retries, deadLetters, counts, rows } = chat.receipts;
+    this.#figures.handled.textContent = String(handled);
+    this.#figures.retries.textContent = String(retries);
+    this.#figures.dead.textContent = String(deadLetters);
     this.#figures.typical.textContent = duration(chat.receipts.medianMs());
     updateList(this.#partitions, bars(counts), createBar, refreshBar);
     const isFresh = !this.#isReset;
@@ -82,7 +82,7 @@ function createRow(receipt, isFresh) {
     element("th", { role: "rowheader", class: "receipt-message" }),
     cell("receipt-took", duration(took_ms), t("live.age", { time: duration(age_ms) })),
     cell("receipt-partition", element("span", { class: "tag" }, `p${partition}`)),
-    cell("receipt-worker", worker, worker),
+    cell("receipt-worker", workerName(worker), workerName(worker)),
     cell(attempt > 1 ? "attempt-again" : "attempt", t("live.attempt", { attempt })),
     cell(`receipt-outcome outcome-${outcome}`, label),
   );

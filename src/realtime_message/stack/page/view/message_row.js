@@ -2,7 +2,7 @@
 
 import { t } from "../preferences.js";
 import { avatar, element, flash, icon, spoken } from "./dom.js";
-import { clockTime } from "./format.js";
+import { clockTime, workerName } from "./format.js";
 
 /**
  * What became of a message of mine.
@@ -16,8 +16,9 @@ function stateOf(entry, receipt) {
     return { name: entry.state, parameters: { reason: entry.error?.message } };
   }
   if (receipt === undefined) return { name: "sent", parameters: {} };
-  const names = { retry: "retry", dead_letter: "dead" };
-  return { name: names[receipt.outcome] ?? "handled", parameters: receipt };
+  const names = { retry: "retry", abandoned: "retry", dead_letter: "dead" };
+  const parameters = { attempt: receipt.attempt, worker: workerName(receipt.worker) };
+  return { name: names[receipt.outcome] ?? "handled", parameters };
 }
 
 const ICONS = {

@@ -1,4 +1,4 @@
-"""The page on the official JavaScript client shows what it shows on its own."""
+"""What people do with the chat page shows the same on its own client and on the official one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from support.chat_flows import FLOWS, Desk, Flow
 
 # The newest release at the time of writing; a fixed one, so that a failure is ours.
 OFFICIAL_CLIENT = "centrifuge@5.8.0"
+OWN, OFFICIAL = "own client", "official client"
 INSTALL_TIMEOUT_SECONDS = 120
 ADAPTER = Path(__file__).with_name("centrifuge_adapter.js")
 
@@ -42,30 +43,33 @@ def official_client(request: pytest.FixtureRequest) -> str:
     return build.read_text(encoding="utf-8")
 
 
-def _serve_in_place(context: BrowserContext, official_client: str) -> None:
-    """Give the page the adapter and the official client instead of its own module."""
-
-    def serve(pattern: str, script: str) -> None:
-        context.route(
-            pattern,
-            lambda route: route.fulfill(body=script, content_type="text/javascript"),
-        )
-
-    serve("**/client/client.js", ADAPTER.read_text(encoding="utf-8"))
-    serve("**/client/centrifuge.js", official_client)
-
-
-@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.__name__)
-def test_both_clients_show_the_same(
-    flow: Flow,
+@pytest.fixture
+def desk(
+    request: pytest.FixtureRequest,
     stack: BrowserStack,
     open_window: Callable[..., BrowserContext],
-    official_client: str,
-) -> None:
-    """Every flow shows the same with the page's own client and with the official one."""
-    own, official = Desk(stack, open_window()), Desk(stack, open_window())
-    _serve_in_place(official.context, official_client)
-    seen_with_own, seen_with_official = flow(own), flow(official)
-    assert official.tabs[0].page.evaluate("typeof globalThis.Centrifuge") == "function"
-    assert seen_with_official == seen_with_own
-    assert [tab.errors for tab in (*own.tabs, *official.tabs) if tab.errors] == []
+) -> Desk:
+    """A window whose page runs on the client that the test's parameter names."""
+    desk = Desk(stack, open_window())
+    if request.param == OFFICIAL:
+        script = request.getfixturevalue("official_client")
+        _serve(desk.context, "**/client/client.js", ADAPTER.read_text(encoding="utf-8"))
+        _serve(desk.context, "**/client/centrifuge.js", script)
+    return desk
+
+
+def _serve(context: BrowserContext, pattern: str, script: str) -> None:
+    """Give the page a script in place of its own."""
+    context.route(pattern, lambda route: route.fulfill(body=script, content_type="text/javascript"))
+
+
+@pytest.mark.parametrize("stack", ["embedded", "centrifugo"], indirect=True)
+@pytest.mark.parametrize("desk", [OWN, OFFICIAL], indirect=True)
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
+def test_people_see_what_they_must(flow: Flow, desk: Desk, request: pytest.FixtureRequest) -> None:
+    """Every flow shows what it must, on both gateways and with both clients."""
+    assert flow.run(desk) == flow.expected
+    assert [tab.errors for tab in desk.tabs if tab.errors] == []
+    is_official = request.node.callspec.params["desk"] == OFFICIAL
+    loaded = desk.tabs[0].page.evaluate("typeof globalThis.Centrifuge")
+    assert loaded == ("function" if is_official else "undefined")
