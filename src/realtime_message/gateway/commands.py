@@ -158,10 +158,17 @@ def decode_commands(frame: bytes) -> Iterator[Command]:
     if len(lines) > 1 and not lines[-1]:
         lines.pop()
     for line in lines:
+        yield _decode(line)
+
+
+def _decode(line: bytes) -> Command:
+    try:
         try:
-            yield _decoder.decode(line)
+            return _decoder.decode(line)
         except msgspec.DecodeError:
-            yield _decoder.decode(_repaired(line))
+            return _decoder.decode(_repaired(line))
+    except RecursionError:
+        raise ValueError("the command is nested too deeply") from None
 
 
 def _repaired(line: bytes) -> bytes:

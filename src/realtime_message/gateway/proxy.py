@@ -134,7 +134,7 @@ class EventProxy:
             return self._transformed(answer)
         try:
             decoded: Answer[Outcome] | None = _decoders[outcome].decode(answer.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProxyError(f"unreadable answer: {error}") from None
         return decoded
 

@@ -57,7 +57,7 @@ class ServerApi:
             if name == "batch":
                 return Response(_encode({"replies": self._batch(body)}), media_type=_JSON)
             outcome = self._run(name, body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Response("Bad Request\n", status_code=400, media_type="text/plain")
         if outcome.error is not None and self._wants_status(request):
             status = _STATUS_BY_CODE.get(outcome.error.code, 500)

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,29 +10,18 @@ from realtime_message.centrifugo.tokens import make_connection_token
 from support.gateway_callback import Answer
 from support.gateway_client import unique
 from support.gateway_rig import TOKEN_SECRET
+from support.node_packages import install_node_packages, needs_node
 
 DEADLINE_SECONDS = 15
 SCRIPT = Path(__file__).with_name("client.mjs")
-# Kept between runs; below the repository so that Git ignores it with the rest of .work.
-CACHE = Path(__file__).parents[3] / ".work" / "node"
-PACKAGES = ("centrifuge@5", "ws@8")
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("node") and shutil.which("npm")), reason="Node with npm not found on PATH"
-)
+pytestmark = needs_node
 
 
 @pytest.fixture(scope="session")
 def node_modules():
     """The folder of installed packages."""
-    modules = CACHE / "node_modules"
-    if not (modules / "centrifuge").is_dir() or not (modules / "ws").is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(CACHE), *PACKAGES]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-        if done.returncode:
-            pytest.skip(f"npm could not install {PACKAGES}: {done.stderr.strip()[-200:]}")
-    return modules
+    return install_node_packages()
 
 
 class NodeClient:

@@ -75,3 +75,10 @@ def test_frame_must_be_utf8():
     """Otherwise it would break the WebSockets of those who receive it."""
     with pytest.raises(ValueError, match="utf-8"):
         list(decode_commands(b'{"id":1,"publish":{"channel":"c","data":"\xff"}}'))
+
+
+def test_nesting_has_an_end():
+    """A frame of brackets is a bad request, not a crash."""
+    data = b"[" * 30_000 + b"]" * 30_000
+    with pytest.raises(ValueError, match="nested too deeply"):
+        list(decode_commands(b'{"id":1,"publish":{"channel":"c","data":' + data + b"}}"))
