@@ -16,7 +16,7 @@ from realtime_message.errors import (
     StreamsUnavailableError,
 )
 from realtime_message.settings import RedisSettings
-from realtime_message.streams import Streams, append, open_streams
+from realtime_message.streams import Streams, open_streams, pipeline
 from realtime_message.streams.append import PipelinedAppender
 from realtime_message.streams.contracts import Appended, Dedup
 from support.eventually import eventually
@@ -40,6 +40,7 @@ async def _opened(url: str, timeout_seconds: float = 10.0) -> AsyncIterator[Stre
             prefix=unique_prefix(),
             partition_count=2,
             command_timeout_seconds=timeout_seconds,
+            max_memory_share=0,  # what the server itself says of its memory is looked at here
         )
     )
     try:
@@ -152,7 +153,7 @@ async def test_stopped_server_fails_appends_at_once(own_server: ValkeyServer) ->
             with contextlib.suppress(StreamsUnavailableError):
                 await appender.append(0, b"x")
                 return False
-            return appender._refusal is not None
+            return appender._levels["memory"]._refusal is not None
 
         await eventually(is_refused)
         async with asyncio.timeout(5):
@@ -245,7 +246,7 @@ async def test_full_queue_refuses_at_once(
         own_server.pause()
         taken = [asyncio.create_task(appender.append(0, b"x" * 100)) for _ in range(10)]
         await asyncio.sleep(0)
-        monkeypatch.setattr(append, limit, 10)
+        monkeypatch.setattr(pipeline, limit, 10)
         with pytest.raises(StreamsUnavailableError, match="too many appends wait"):
             await appender.append(0, b"y")
         own_server.resume()
@@ -312,8 +313,9 @@ def test_killed_connections_are_replaced_on_uvloop(valkey: ValkeyServer) -> None
         async with _opened(valkey.url) as streams:
             appender = await streams.appender()
             await asyncio.gather(*(appender.append(0, b"x") for _ in range(1000)))
-            assert appender._wire is not None
-            appender._wire._transport.abort()
+            wire = appender._levels["memory"]._wire
+            assert wire is not None
+            wire._transport.abort()
             await _appends_again(appender)
             assert len(_stored(valkey, streams)) == 1001
 

@@ -195,7 +195,7 @@ async def test_cluster_node_is_refused() -> None:
 @pytest.mark.parametrize(("version", "is_old"), [("6.2.14", True), ("7.0.0", False), ("8", False)])
 def test_old_servers_are_refused_by_version(version: str, is_old: bool) -> None:
     """Versions below 7.0 are refused with the oldest that fits."""
-    information = f"# Server\r\nredis_version:{version}\r\nredis_mode:standalone\r\n"
+    information = {"redis_version": version, "redis_mode": "standalone"}
     if is_old:
         with pytest.raises(UnsupportedServerError, match=r"6.2.14; 7.0 or newer"):
             _check_information(information, "redis://h:1")

@@ -10,9 +10,9 @@ from redis.crc import key_slot
 import realtime_message.streams
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
-from realtime_message.streams.append import PipelinedAppender
 from realtime_message.streams.contracts import Dedup
 from realtime_message.streams.leases import RedisLeaseRenewer
+from realtime_message.streams.pipeline import Pipeline
 from realtime_message.streams.scripts import Script, load_script
 from realtime_message.streams.session import Session
 
@@ -31,14 +31,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
         return await run_script(self, script, keys, arguments)
 
     monkeypatch.setattr(Session, "run_script", watch)
-    enqueue = PipelinedAppender._enqueue
+    enqueue = Pipeline.enqueue
 
-    def watch_append(self: PipelinedAppender, command: bytes, told: object, call: tuple) -> None:
-        if call is not None:
-            calls["entry_append"] = list(call[1:3])
+    def watch_append(self: Pipeline, command: bytes, told: object, call: tuple) -> None:
+        calls["entry_append"] = list(call[1:3])
         enqueue(self, command, told, call)
 
-    monkeypatch.setattr(PipelinedAppender, "_enqueue", watch_append)
+    monkeypatch.setattr(Pipeline, "enqueue", watch_append)
     evaluate = RedisLeaseRenewer._evaluate
 
     def watch_renew(self: RedisLeaseRenewer, leases: list, seconds: float) -> list:

@@ -11,6 +11,7 @@ import msgspec
 
 from realtime_message.errors import StreamsUnavailableError
 from realtime_message.message import Message, decode_message
+from realtime_message.settings import ChannelDurability
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
 
 
@@ -20,12 +21,14 @@ class MemoryAppender:
 
     Attributes:
         failure: what every append ends with; None lets them succeed.
+        durabilities: the levels that were asked for, in order.
         is_holding: whether outcomes wait until `release`.
     """
 
     failure: Exception | None = None
     is_holding: bool = False
     entries: list[tuple[int, bytes]] = field(default_factory=list)
+    durabilities: list[ChannelDurability] = field(default_factory=list)
     _kept: dict[str, Appended] = field(default_factory=dict)
     _held: deque[Callable[[], None]] = field(default_factory=deque)
 
@@ -35,9 +38,15 @@ class MemoryAppender:
         return [decode_message(payload) for _, payload in self.entries]
 
     def submit(
-        self, partition: int, payload: bytes, on_appended: OnAppended, dedup: Dedup | None = None
+        self,
+        partition: int,
+        payload: bytes,
+        on_appended: OnAppended,
+        dedup: Dedup | None = None,
+        durability: ChannelDurability = "default",
     ) -> None:
         """Append; see contracts.EntryAppender."""
+        self.durabilities.append(durability)
 
         def finish() -> None:
             on_appended(self.failure or self._store(partition, payload, dedup))
@@ -47,10 +56,16 @@ class MemoryAppender:
         else:
             asyncio.get_running_loop().call_soon(finish)
 
-    async def append(self, partition: int, payload: bytes, dedup: Dedup | None = None) -> Appended:
+    async def append(
+        self,
+        partition: int,
+        payload: bytes,
+        dedup: Dedup | None = None,
+        durability: ChannelDurability = "default",
+    ) -> Appended:
         """Append and wait; see contracts.EntryAppender."""
         future: asyncio.Future[Appended | Exception] = asyncio.get_running_loop().create_future()
-        self.submit(partition, payload, future.set_result, dedup)
+        self.submit(partition, payload, future.set_result, dedup, durability)
         outcome = await future
         if isinstance(outcome, Exception):
             raise outcome

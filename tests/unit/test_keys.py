@@ -38,7 +38,7 @@ def test_keys_of_a_partition_share_its_streams_slot(partition: int) -> None:
 
 def test_keys_of_the_prefix_share_a_slot() -> None:
     """Members and assignment are read in one step."""
-    keys = [KEYS.members, KEYS.assignment, KEYS.layout, KEYS.probe]
+    keys = [KEYS.members, KEYS.assignment, KEYS.layout, KEYS.probe, KEYS.check]
     assert len({key_slot(key.encode()) for key in keys}) == 1
 
 

@@ -31,6 +31,7 @@ class Channel:
         name: the channel's name.
         partition: its partition's number.
         takes_any_payload: whether it takes every JSON value, not only chat messages.
+        durability: what must have happened before its messages are acknowledged.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Channel:
         "_owner",
         "_publish",
         "_subscribe",
+        "durability",
         "name",
         "partition",
         "takes_any_payload",
@@ -47,6 +49,7 @@ class Channel:
         self.name = name
         self.partition = partition
         self.takes_any_payload = rule.payload == "any"
+        self.durability = rule.durability
         is_private = name.startswith(PRIVATE_PREFIX) and not rule.pattern.startswith(PRIVATE_PREFIX)
         self._publish: Who = "nobody" if is_private else rule.publish
         self._subscribe: Who = "nobody" if is_private else rule.subscribe

@@ -4,7 +4,9 @@ from realtime_message.settings.checks import check_settings, require_token_secre
 from realtime_message.settings.load import Layer, LoadedSettings, load_settings
 from realtime_message.settings.options import (
     CallbackSettings,
+    ChannelDurability,
     ChannelRule,
+    Durability,
     GatewaySettings,
     LogSettings,
     RedisSettings,
@@ -15,7 +17,9 @@ from realtime_message.settings.redaction import redacted
 
 __all__ = [
     "CallbackSettings",
+    "ChannelDurability",
     "ChannelRule",
+    "Durability",
     "GatewaySettings",
     "Layer",
     "LoadedSettings",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import msgspec
 
 from realtime_message.settings.sections.callback import CallbackSettings
-from realtime_message.settings.sections.channels import ChannelRule, Who
+from realtime_message.settings.sections.channels import ChannelDurability, ChannelRule, Who
 from realtime_message.settings.sections.gateway import GatewaySettings
 from realtime_message.settings.sections.log import LogSettings
 from realtime_message.settings.sections.option import Section
-from realtime_message.settings.sections.redis import RedisSettings
+from realtime_message.settings.sections.redis import Durability, RedisSettings
 from realtime_message.settings.sections.worker import WorkerSettings
 
 __all__ = [
     "CallbackSettings",
+    "ChannelDurability",
     "ChannelRule",
+    "Durability",
     "GatewaySettings",
     "LogSettings",
     "RedisSettings",

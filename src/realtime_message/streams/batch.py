@@ -7,7 +7,6 @@ import asyncio
 from realtime_message.streams.contracts import OnAppended
 from realtime_message.streams.wire import Command
 
-MAX_BATCH_ENTRIES = 512
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 
@@ -17,13 +16,15 @@ class Batch:
     Args:
         deadline_at: when all of them must have their outcome, by the event loop's clock.
         timer: fires at that time.
+        max_entries: how many it takes.
     """
 
-    __slots__ = ("commands", "deadline_at", "size_bytes", "timer", "waiting")
+    __slots__ = ("commands", "deadline_at", "max_entries", "size_bytes", "timer", "waiting")
 
-    def __init__(self, deadline_at: float, timer: asyncio.TimerHandle) -> None:
+    def __init__(self, deadline_at: float, timer: asyncio.TimerHandle, max_entries: int) -> None:
         self.deadline_at = deadline_at
         self.timer = timer
+        self.max_entries = max_entries
         self.commands: list[bytes] = []
         self.size_bytes = 0
         #: Who is told, and for a script what to send again if the server does not know it.
@@ -38,7 +39,7 @@ class Batch:
     @property
     def is_full(self) -> bool:
         """Whether the next append belongs into another batch."""
-        return len(self.waiting) >= MAX_BATCH_ENTRIES or self.size_bytes >= MAX_BATCH_BYTES
+        return len(self.waiting) >= self.max_entries or self.size_bytes >= MAX_BATCH_BYTES
 
     def take_commands(self) -> bytes:
         """Return what to write; the batch keeps only who waits."""

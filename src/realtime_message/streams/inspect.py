@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
-from realtime_message.errors import StreamsError
+from realtime_message.errors import StreamsError, StreamsRefusedError
 from realtime_message.streams.contracts import MemberView
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.members import member_view
+from realtime_message.streams.server_errors import CommandForbiddenError
 from realtime_message.streams.session import Session
+from realtime_message.streams.wire import information_fields
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +73,20 @@ class PartitionView(msgspec.Struct, frozen=True, kw_only=True):
     groups: list[GroupView]
 
 
+class LoadView(msgspec.Struct, frozen=True, kw_only=True):
+    """How much waits for the workers.
+
+    Attributes:
+        entries: for each partition, entries that the workers' group has not read or not
+            acknowledged; None where the server cannot tell.
+        memory_share: the share of maxmemory that is in use, as the server counts before it refuses
+            writes; None without a maxmemory, or without the right to see it.
+    """
+
+    entries: list[int | None]
+    memory_share: float | None
+
+
 class Inspector:
     """Shows the state of one prefix.
 
@@ -106,6 +122,21 @@ class Inspector:
             for partition in range(self._partition_count)
         ]
 
+    async def load(self) -> LoadView:
+        """Return how much waits for the workers, in one round trip. Raises StreamsError."""
+        streams = [self._keys.stream(partition) for partition in range(self._partition_count)]
+        information, *replies = await self._session.call(
+            ("INFO", "memory"),
+            *[command for s in streams for command in (("XLEN", s), ("XINFO", "GROUPS", s))],
+        )
+        return LoadView(
+            entries=[
+                self._unhandled(partition, *replies[partition * 2 : partition * 2 + 2])
+                for partition in range(self._partition_count)
+            ],
+            memory_share=_memory_share(information),
+        )
+
     async def members(self) -> MemberView:
         """Return the live members and the stored assignment. Raises StreamsError."""
         (seconds, _) = await self._session.run("TIME")
@@ -117,9 +148,8 @@ class Inspector:
 
     def _partition(self, partition: int, replies: list[Any]) -> PartitionView:
         length, groups, lease, ttl_ms, dead_letters = replies
-        # A stream that does not exist yet has no groups; that is no error here.
-        shown = [] if isinstance(groups, StreamsError) else [_group(flat) for flat in groups]
-        workers = next((g for g in shown if g.name == self._keys.group(partition)), None)
+        shown = _groups(groups)
+        workers = self._workers(partition, shown)
         return PartitionView(
             partition=partition,
             stream=self._keys.stream(partition),
@@ -131,11 +161,42 @@ class Inspector:
             groups=shown,
         )
 
+    def _unhandled(self, partition: int, length: Any, groups: Any) -> int | None:
+        workers = self._workers(partition, _groups(groups))
+        if workers is None:
+            return int(_value(length))
+        return None if workers.lag is None else workers.lag + workers.pending
+
+    def _workers(self, partition: int, groups: list[GroupView]) -> GroupView | None:
+        return next((g for g in groups if g.name == self._keys.group(partition)), None)
+
 
 def _value(reply: Any) -> Any:
     if isinstance(reply, StreamsError):
         raise reply
     return reply
+
+
+def _groups(reply: Any) -> list[GroupView]:
+    # A stream that does not exist yet has no groups; that is no error here.
+    if isinstance(reply, StreamsRefusedError) and "no such key" in str(reply):
+        return []
+    return [_group(flat) for flat in _value(reply)]
+
+
+def _memory_share(information: Any) -> float | None:
+    """Return the share of maxmemory that INFO tells.
+
+    What the server does not count (buffers of replicas and of the append-only file) is left out.
+    """
+    if isinstance(information, CommandForbiddenError):
+        return None
+    fields = information_fields(_value(information))
+    maximum = int(fields.get("maxmemory", 0))
+    if not maximum:
+        return None
+    uncounted = int(fields.get("mem_not_counted_for_evict", 0))
+    return max(0, int(fields["used_memory"]) - uncounted) / maximum
 
 
 def _group(flat: list[Any]) -> GroupView:

@@ -57,6 +57,11 @@ class Keys:
         """Never written: what is asked about it shows what the server would allow."""
         return f"{hash_tag(self.prefix)}:probe"
 
+    @property
+    def check(self) -> str:
+        """Written by a check of a level that waits for replicas or the disk; gone in a second."""
+        return f"{hash_tag(self.prefix)}:check"
+
     def _beside(self, partition: int, purpose: str) -> str:
         return f"{hash_tag(self.stream(partition))}:{purpose}"
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
-from realtime_message.settings import RedisSettings
+from realtime_message.settings import ChannelDurability, RedisSettings
 from realtime_message.streams.append import PipelinedAppender
+from realtime_message.streams.backlog import Backlog
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Lease
 from realtime_message.streams.dead_letters import RedisDeadLetters
+from realtime_message.streams.durability import check_durability, chosen_durability
 from realtime_message.streams.incidents import OnIncident, leave_uncounted
 from realtime_message.streams.inspect import Inspector
 from realtime_message.streams.keys import Keys
@@ -33,6 +36,7 @@ class Streams:
         trimmer: removes handled entries.
         dead_letters: reads what was given up.
         inspect: what an operator sees.
+        backlog: which partitions take no more for now; looked at while there is an appender.
     """
 
     def __init__(self, settings: RedisSettings, on_incident: OnIncident = leave_uncounted) -> None:
@@ -49,6 +53,8 @@ class Streams:
         self.trimmer = RedisStreamTrimmer(self._session, self.keys)
         self.dead_letters = RedisDeadLetters(self._session, self.keys)
         self.inspect = Inspector(self._session, self.keys, settings.partition_count)
+        self.backlog = Backlog(self.inspect, settings)
+        self._sampling: asyncio.Task[None] | None = None
 
     @property
     def where(self) -> str:
@@ -70,23 +76,32 @@ class Streams:
         await check_server(self._session, self.keys, self.where)
         await self.layout.ensure()
 
-    async def appender(self) -> PipelinedAppender:
+    async def appender(self, durabilities: Iterable[ChannelDurability] = ()) -> PipelinedAppender:
         """Return the appender that all of this process share, connected.
 
+        Args:
+            durabilities: levels that it must offer besides the default one.
+
         Raises:
+            ConfigurationError: the server cannot do what a level needs; the text says what to do.
             StreamsError: it cannot connect.
         """
+        asked = ("default", *durabilities)
+        levels = list(dict.fromkeys(chosen_durability(level, self.settings) for level in asked))
         async with self._making_appender:
             if self._appender is None:
-                appender = PipelinedAppender(
-                    self._connector,
-                    self.keys,
-                    self.partition_count,
-                    self.settings.command_timeout_seconds,
+                self._appender = PipelinedAppender(
+                    self._connector, self.keys, self.settings, self.backlog
                 )
-                await appender.connect()
-                self._appender = appender
-            return self._appender
+            appender = self._appender
+            missing = [level for level in levels if level not in appender.levels]
+            await check_durability(self._session, self.settings, self.where, missing)
+            await appender.open(missing)
+            if self._sampling is None:
+                self._sampling = asyncio.create_task(
+                    self.backlog.keep_sampling(), name="streams.backlog"
+                )
+            return appender
 
     def reader(self, lease: Lease, consumer: str) -> RedisPartitionReader:
         """Return a fenced reader under a lease; close it when the lease ends.
@@ -111,6 +126,9 @@ class Streams:
 
     async def close(self) -> None:
         """Wait for appends that were taken, then close what was not given away."""
+        if self._sampling is not None:
+            self._sampling.cancel()
+            await asyncio.gather(self._sampling, return_exceptions=True)
         if self._appender is not None:
             await self._appender.close()
         self._session.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from realtime_message.errors import (
     ConfigurationError,
@@ -20,7 +20,7 @@ from realtime_message.streams.server_errors import (
     ReadOnlyServerError,
 )
 from realtime_message.streams.session import Session
-from realtime_message.streams.wire import Command
+from realtime_message.streams.wire import Command, information_fields
 from realtime_message.telemetry.logs import get_logger
 
 #: Groups with their lag, and scripts whose errors keep their code.
@@ -88,7 +88,7 @@ async def check_server(session: Session, keys: Keys, where: str) -> None:
         information = await session.run("INFO")
     except CommandForbiddenError:
         information = b""  # the commands themselves are asked for below
-    _check_information(information.decode(errors="replace"), where)
+    _check_information(information_fields(information), where)
     replies = await session.call(*_harmless_commands(keys))
     wrong = [r for r in replies if isinstance(r, CommandForbiddenError | CommandUnknownError)]
     if wrong:
@@ -103,8 +103,7 @@ async def check_server(session: Session, keys: Keys, where: str) -> None:
             raise reply
 
 
-def _check_information(information: str, where: str) -> None:
-    fields = dict(line.split(":", 1) for line in information.splitlines() if ":" in line)
+def _check_information(fields: Mapping[str, str], where: str) -> None:
     version = fields.get("redis_version", "")
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers and numbers < OLDEST_VERSION:
@@ -117,6 +116,10 @@ def _check_information(information: str, where: str) -> None:
             f"Redis at {where} is a node of a Redis Cluster, which this version cannot use: let "
             "redis.url (REDIS_URL) name a standalone server"
         )
+    policy = fields.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and fields.get("maxmemory", "0") != "0":
+        # Streams, resend marks and leases would be thrown away without a word.
+        _log.warning("eviction.allowed", redis=where, maxmemory_policy=policy, needed="noeviction")
 
 
 def _harmless_commands(keys: Keys) -> list[Command]:

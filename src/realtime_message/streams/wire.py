@@ -33,6 +33,12 @@ def pack(command: Command) -> bytes:
     return cast("bytes", hiredis.pack_command(tuple(command)))  # type: ignore[arg-type]
 
 
+def information_fields(reply: bytes) -> dict[str, str]:
+    """Return what INFO answered, by field."""
+    lines = reply.decode(errors="replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
 class _Exchange:
     """Commands under way: how many replies are due, and who waits for them."""
 

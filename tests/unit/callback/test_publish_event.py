@@ -180,6 +180,16 @@ async def test_no_confirmation_within_the_deadline(make_caller, appender) -> Non
     assert len(appender.entries) == 1
 
 
+async def test_the_durability_is_the_channels(make_caller, appender) -> None:
+    """Each message is appended as durably as the rule of its channel says."""
+    caller = make_caller(
+        ChannelRule(pattern="*"), ChannelRule(pattern="bank:*", durability="fsynced")
+    )
+    for channel in ("chat:1", "bank:1", "chat:1"):
+        assert "result" in await caller.call(publish_body(channel=channel))
+    assert appender.durabilities == ["default", "fsynced", "default"]
+
+
 async def test_a_resend_is_stored_once_and_answered_alike(make_caller, appender) -> None:
     """The same id of the same user in the same channel is one message."""
     caller = make_caller()

@@ -3,7 +3,7 @@
 1. decode the event, admit the channel and the user, check the payload;
 2. ask the hook of the user's App, if there is one for the channel;
 3. append the message to the stream of the channel's partition;
-4. answer when Redis has it, with what subscribers shall see.
+4. answer when Redis has it, as durably as the channel asks, with what subscribers shall see.
 
 The answer to a message that carries the client's own id is kept beside the entry: whoever resends
 it gets the same answer, also from another process. Everything that is not a confirmed append is
@@ -109,7 +109,11 @@ class PublishHandler:
             key = dedup_key(message, payload.client_message_id)
             dedup = Dedup(key=key, reply=body, window_ms=self._window_ms)
         self._appender.submit(
-            channel.partition, encode_message(message), partial(_appended, exchange, body), dedup
+            channel.partition,
+            encode_message(message),
+            partial(_appended, exchange, body),
+            dedup,
+            channel.durability,
         )
 
 

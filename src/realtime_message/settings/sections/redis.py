@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from realtime_message.settings.sections.option import Section, option
+
+#: What must have happened to an entry before its append counts: Redis has it in memory; replicas
+#: have it in theirs; it is on Redis' disk.
+Durability = Literal["memory", "replicated", "fsynced"]
 
 
 class RedisSettings(Section, frozen=True, kw_only=True):
@@ -53,3 +57,38 @@ class RedisSettings(Section, frozen=True, kw_only=True):
     startup_timeout_seconds: Annotated[
         float, option("How long a process waits for Redis at its start.", unit="seconds", ge=0)
     ] = 10.0
+    durability: Annotated[
+        Durability,
+        option(
+            "What must have happened before a message is acknowledged, unless its channel's rule "
+            "says otherwise. `memory`: Redis has it. `replicated`: redis.replicas replicas have "
+            "it, too; costs a round trip between the servers. `fsynced`: it is on Redis' disk; "
+            "needs appendonly yes and appendfsync always, and costs a sync."
+        ),
+    ] = "memory"
+    replicas: Annotated[
+        int,
+        option(
+            "How many replicas must have a `replicated` message. Too few: temporary errors. To "
+            "lose nothing whichever replica is promoted, all of them.",
+            ge=1,
+        ),
+    ] = 1
+    max_backlog_entries: Annotated[
+        int,
+        option(
+            "Unread and pending entries of one partition above which its publishes get a "
+            "temporary error, until a tenth of them is handled; looked at about every second. "
+            "250,000 in each of 8 partitions are about 1 GB. 0: no limit.",
+            ge=0,
+        ),
+    ] = 250_000
+    max_memory_share: Annotated[
+        float,
+        option(
+            "Share of Redis' maxmemory above which all publishes get a temporary error, until "
+            "a tenth of that is free again. 0, or Redis without maxmemory: no limit.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.9

@@ -1,0 +1,151 @@
+"""What must have happened to an entry before its append is confirmed, and whether a server can.
+
+A level above `memory` puts one more command behind each batch, on the same connection: Redis
+answers WAIT and WAITAOF once everything that was written *on this connection* has reached the
+replicas or the disk (Redis: documentation of WAIT and WAITAOF). Both give up after a time and tell
+how far they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from realtime_message.errors import ConfigurationError, StreamsError, StreamsUnavailableError
+from realtime_message.settings import ChannelDurability, Durability, RedisSettings
+from realtime_message.streams.server_errors import CommandUnknownError
+from realtime_message.streams.session import Session
+from realtime_message.streams.wire import Command
+from realtime_message.telemetry.logs import get_logger
+
+#: Redis looks at WAIT's time-outs ten times a second, so its answer may come this much later.
+WAIT_RESOLUTION_SECONDS = 0.1
+
+#: How long a start waits for the replicas: long enough for those that are there.
+START_WAIT_MS = 200
+
+_log = get_logger("streams.durability")
+
+
+class Barrier(Protocol):
+    """The command behind a batch, which is answered when the batch is as durable as it must be."""
+
+    def command(self, timeout_ms: int) -> Command:
+        """Return the command; it gives up after `timeout_ms`, at least 1: 0 would be for ever."""
+        ...
+
+    def shortfall(self, reply: Any) -> StreamsUnavailableError | None:
+        """Return what to tell if the reply says that the batch is not durable enough.
+
+        The entries are there, so this is never a refusal.
+        """
+        ...
+
+
+class ReplicaBarrier:
+    """Waits until enough replicas have the batch in memory.
+
+    Args:
+        replicas: how many are enough.
+    """
+
+    def __init__(self, replicas: int) -> None:
+        self._replicas = replicas
+
+    def command(self, timeout_ms: int) -> Command:
+        """Return WAIT."""
+        return ("WAIT", self._replicas, timeout_ms)
+
+    def shortfall(self, reply: Any) -> StreamsUnavailableError | None:
+        """Say how many replicas confirmed, if too few did."""
+        if isinstance(reply, int) and reply >= self._replicas:
+            return None
+        if isinstance(reply, int):
+            reply = f"{reply} of {self._replicas} replicas confirmed in time"
+        return StreamsUnavailableError(f"stored, but not replicated: {reply}")
+
+
+class DiskBarrier:
+    """Waits until the batch is on the disk of the server that took it."""
+
+    def command(self, timeout_ms: int) -> Command:
+        """Return WAITAOF."""
+        return ("WAITAOF", 1, 0, timeout_ms)
+
+    def shortfall(self, reply: Any) -> StreamsUnavailableError | None:
+        """Say that the disk does not have it, if so."""
+        if isinstance(reply, list) and reply and reply[0] == 1:
+            return None
+        if isinstance(reply, list):
+            reply = "Redis' disk did not confirm in time"
+        return StreamsUnavailableError(f"stored, but not fsynced: {reply}")
+
+
+def barrier_of(durability: Durability, settings: RedisSettings) -> Barrier | None:
+    """Return what a level waits for; None for `memory`."""
+    if durability == "replicated":
+        return ReplicaBarrier(settings.replicas)
+    if durability == "fsynced":
+        return DiskBarrier()
+    return None
+
+
+def chosen_durability(durability: ChannelDurability, settings: RedisSettings) -> Durability:
+    """Return the level itself for one that may be the default."""
+    return settings.durability if durability == "default" else durability
+
+
+async def check_durability(
+    session: Session, settings: RedisSettings, where: str, durabilities: Sequence[Durability]
+) -> None:
+    """Check that the server can do what the levels need.
+
+    Too few replicas are a warning only: they may come, and until then appends tell.
+
+    Raises:
+        ConfigurationError: it cannot; the text says what to change.
+        StreamsError: no answer, or a refusal of another kind.
+    """
+    if "fsynced" in durabilities:
+        await _check_disk(session, where)
+    if "replicated" in durabilities:
+        found = await session.run("WAIT", settings.replicas, START_WAIT_MS)
+        if found < settings.replicas:
+            _log.warning("replicas.missing", redis=where, found=found, needed=settings.replicas)
+
+
+async def _check_disk(session: Session, where: str) -> None:
+    try:
+        await session.run("WAITAOF", 1, 0, 1)
+    except CommandUnknownError:
+        raise ConfigurationError(
+            f"durability fsynced needs the command WAITAOF, which Redis at {where} does not know: "
+            "use Redis 7.2 or newer or Valkey, or set redis.durability, and durability in "
+            "callback.channels, to memory or replicated"
+        ) from None
+    except StreamsError as error:
+        if "appendonly" not in str(error):
+            raise
+        raise _disk_unfit(where, "appendonly no") from None
+    # With everysec the answer could take two seconds, and is not to be relied on: Redis 7.4 and
+    # Valkey 8.0 to 9.1 confirm before the sync (redis/redis pull request 13793). With no, it never
+    # comes.
+    try:
+        answer = await session.run("CONFIG", "GET", "appendfsync")
+    except StreamsError as error:
+        if isinstance(error, StreamsUnavailableError):
+            raise
+        # Managed servers hide their configuration.
+        _log.warning("appendfsync.unknown", redis=where, needed="always", reason=str(error))
+        return
+    policy = dict(zip(answer[::2], answer[1::2], strict=True)).get(b"appendfsync", b"always")
+    if policy != b"always":
+        raise _disk_unfit(where, f"appendfsync {policy.decode()}")
+
+
+def _disk_unfit(where: str, found: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"durability fsynced needs appendonly yes and appendfsync always, but Redis at {where} has "
+        f"{found}: change it there (CONFIG SET, and its configuration file), or set "
+        "redis.durability, and durability in callback.channels, to memory or replicated"
+    )

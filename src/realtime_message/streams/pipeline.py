@@ -1,0 +1,278 @@
+"""Batches on one connection: appends that arrive while a write is under way form the next one.
+
+One batch is in flight at a time. Each batch has one deadline, counted from its first entry, so
+every append has its outcome within the command time-out. When a batch in flight misses it, the
+connection is cut and exactly this batch fails; those that wait go out on the next connection.
+
+While a connection is being opened again, appends wait for that attempt. Once an attempt has failed
+they fail at once, until one succeeds: nobody waits for a server that is known to be down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from typing import Any
+
+from realtime_message.errors import StreamsError, StreamsRefusedError, StreamsUnavailableError
+from realtime_message.streams.batch import Batch
+from realtime_message.streams.connection import Connector
+from realtime_message.streams.contracts import Appended, OnAppended
+from realtime_message.streams.durability import WAIT_RESOLUTION_SECONDS, Barrier
+from realtime_message.streams.scripts import Script
+from realtime_message.streams.server_errors import ReadOnlyServerError, ScriptMissingError
+from realtime_message.streams.wire import Command, Wire, pack
+from realtime_message.telemetry.logs import get_logger
+
+MAX_QUEUED_ENTRIES = 16_384
+MAX_QUEUED_BYTES = 64 * 1024 * 1024
+MAX_BATCH_ENTRIES = 512
+RECONNECT_INITIAL_SECONDS = 0.05
+RECONNECT_MAX_SECONDS = 1.0
+
+#: How much sooner than its deadline a batch must be as durable as it shall: a barrier that gives up
+#: answers before the connection would be cut.
+BARRIER_MARGIN_SECONDS = WAIT_RESOLUTION_SECONDS * 1.5
+
+_CLOSED = "the streams are closed"
+
+_log = get_logger("streams.append")
+
+
+class Pipeline:
+    """Sends packed appends and tells their outcomes.
+
+    Args:
+        connector: opens the connection.
+        key: a key that will be used, for the choice of the server.
+        script: what appends may call; it is known to the server before the first batch.
+        timeout_seconds: within which an append has its outcome.
+        barrier: what each batch must reach before it is confirmed; None: nothing.
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        key: str,
+        script: Script,
+        timeout_seconds: float,
+        barrier: Barrier | None = None,
+    ) -> None:
+        self._connector = connector
+        self._key = key
+        self._script = script
+        self._timeout_seconds = timeout_seconds
+        self._barrier = barrier
+        # A barrier takes its time, whatever stands before it: what gathers meanwhile goes together.
+        self._max_batch_entries = MAX_BATCH_ENTRIES if barrier is None else MAX_QUEUED_ENTRIES
+        self._loop = asyncio.get_running_loop()
+        self._wire: Wire | None = None
+        self._batches: deque[Batch] = deque()
+        self._in_flight: Batch | None = None
+        self._queued_entries = 0
+        self._queued_bytes = 0
+        #: Why appends fail at once; None while they are taken.
+        self._refusal: str | None = "not connected yet"
+        self._is_closed = False
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._emptied = asyncio.Event()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open."""
+        return self._wire is not None and self._wire.is_open
+
+    async def connect(self) -> None:
+        """Open the connection; it is opened again by itself whenever it is lost.
+
+        Raises:
+            StreamsError: it cannot be opened.
+        """
+        self._attach(await self._open())
+
+    def enqueue(
+        self, command: bytes, on_appended: OnAppended, script_call: Command | None = None
+    ) -> None:
+        """Send a command with the next batch.
+
+        Args:
+            command: packed.
+            on_appended: told the outcome exactly once, never before this returns.
+            script_call: for EVALSHA, its arguments after the hash.
+        """
+        refusal = self._refusal
+        if self._queued_entries >= MAX_QUEUED_ENTRIES or self._queued_bytes >= MAX_QUEUED_BYTES:
+            refusal = "too many appends wait for Redis"
+        if refusal is not None:
+            error = StreamsUnavailableError(f"not appended: {refusal}")
+            self._loop.call_soon(on_appended, error)
+            return
+        self._queued_entries += 1
+        self._queued_bytes += len(command)
+        if not self._batches or self._batches[-1].is_full:
+            self._batches.append(self._new_batch(self._loop.time() + self._timeout_seconds))
+            self._loop.call_soon(self._flush)
+        self._batches[-1].add(command, on_appended, script_call)
+
+    async def close(self) -> None:
+        """Take no more, wait for what was taken, and close the connection."""
+        self._is_closed = True
+        self._refusal = _CLOSED
+        while self._batches or self._in_flight is not None:
+            self._emptied.clear()
+            await self._emptied.wait()  # ends: every batch has a deadline
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+            await asyncio.gather(self._reconnecting, return_exceptions=True)
+        if self._wire is not None:
+            self._wire.close()
+
+    def _new_batch(self, deadline_at: float) -> Batch:
+        timer = self._loop.call_at(deadline_at, self._expire_oldest)
+        return Batch(deadline_at, timer, self._max_batch_entries)
+
+    def _flush(self) -> None:
+        """Send the next batch, unless one is in flight."""
+        if self._in_flight is not None or not self._batches or not self.is_connected:
+            return
+        assert self._wire is not None  # noqa: S101 - is_connected says so
+        batch = self._in_flight = self._batches.popleft()
+        data, expected = batch.take_commands(), len(batch.waiting)
+        if self._barrier is not None:
+            remaining = batch.deadline_at - self._loop.time() - BARRIER_MARGIN_SECONDS
+            data += pack(self._barrier.command(max(1, int(remaining * 1000))))
+            expected += 1
+        self._wire.send(data, expected, self._on_replies)
+
+    def _expire_oldest(self) -> None:
+        """A deadline has passed: it is that of the oldest batch, for all have the same time-out."""
+        if self._in_flight is not None and self._wire is not None:
+            self._wire.drop(f"gave no answer within {self._timeout_seconds:g} s")
+        elif self._batches:
+            text = f"not appended: no connection to Redis within {self._timeout_seconds:g} s"
+            self._finish(self._batches.popleft(), [], StreamsUnavailableError(text))
+
+    def _on_replies(self, replies: list[Any], error: StreamsUnavailableError | None) -> None:
+        batch, self._in_flight = self._in_flight, None
+        assert batch is not None  # noqa: S101 - it was sent
+        shortfall = None
+        if self._barrier is not None:
+            shortfall = error or self._barrier.shortfall(replies.pop())
+        self._finish(batch, replies, error, shortfall)
+        if self._wire is not None and any(isinstance(r, ReadOnlyServerError) for r in replies):
+            self._wire.drop("leads to a server that is read-only")
+        self._flush()
+
+    def _finish(
+        self,
+        batch: Batch,
+        replies: list[Any],
+        error: StreamsUnavailableError | None,
+        shortfall: StreamsUnavailableError | None = None,
+    ) -> None:
+        """Tell everyone in a batch.
+
+        Args:
+            batch: the batch.
+            replies: those that came.
+            error: for those whose reply did not come.
+            shortfall: for those that were stored, but not as durably as they should be.
+        """
+        batch.timer.cancel()
+        self._queued_entries -= len(batch.waiting)
+        self._queued_bytes -= batch.size_bytes
+        missing = [error] * (len(batch.waiting) - len(replies))
+        unknown: list[tuple[OnAppended, Command]] = []
+        for (on_appended, script_call), reply in zip(batch.waiting, replies + missing, strict=True):
+            if script_call is not None and isinstance(reply, ScriptMissingError):
+                unknown.append((on_appended, script_call))
+                continue
+            outcome = _outcome(reply)
+            if shortfall is not None and isinstance(outcome, Appended):
+                outcome = shortfall
+            self._tell(on_appended, outcome)
+        if unknown:
+            self._send_scripts_again(unknown, batch.deadline_at)
+        if not self._batches:
+            self._emptied.set()
+
+    def _send_scripts_again(
+        self, unknown: list[tuple[OnAppended, Command]], deadline_at: float
+    ) -> None:
+        """Send with the script's text what the server could not run by its hash."""
+        again = self._new_batch(deadline_at)
+        for on_appended, script_call in unknown:
+            again.add(pack(("EVAL", self._script.text, *script_call)), on_appended, None)
+        self._queued_entries += len(again.waiting)
+        self._queued_bytes += again.size_bytes
+        self._batches.appendleft(again)
+
+    def _tell(self, on_appended: OnAppended, outcome: Appended | Exception) -> None:
+        try:
+            on_appended(outcome)
+        except Exception:  # noqa: BLE001 - logged; a user's hook may raise anything
+            # One broken caller must not stall the pipeline that all the others share.
+            _log.exception("append.callback_failed")
+
+    def _attach(self, wire: Wire) -> None:
+        if not wire.is_open:
+            raise StreamsUnavailableError(
+                f"Redis at {wire.where}: lost as soon as it was connected"
+            )
+        self._wire = wire
+        self._refusal = _CLOSED if self._is_closed else None
+        wire.on_lost = self._on_lost
+        self._flush()
+
+    def _on_lost(self) -> None:
+        _log.warning("append.connection_lost", redis=self._connector.where)
+        self._reconnecting = self._loop.create_task(self._reconnect(), name="append.reconnect")
+
+    async def _reconnect(self) -> None:
+        delay_seconds = RECONNECT_INITIAL_SECONDS
+        while True:
+            try:
+                self._attach(await self._open())
+            except StreamsError as error:
+                self._go_down(error)
+                spread = random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+                await asyncio.sleep(delay_seconds * spread)
+                delay_seconds = min(delay_seconds * 2, RECONNECT_MAX_SECONDS)
+            else:
+                _log.info("append.reconnected", redis=self._connector.where)
+                return
+
+    def _go_down(self, error: StreamsError) -> None:
+        """An attempt to connect has failed: fail what waits, and all that comes, at once."""
+        self._refusal = _CLOSED if self._is_closed else str(error)
+        while self._batches:
+            waiting = StreamsUnavailableError(f"not appended: {error}")
+            self._finish(self._batches.popleft(), [], waiting)
+
+    async def _open(self) -> Wire:
+        """Connect, and make sure that the script is known before the first batch needs it."""
+        wire = await self._connector.connect(self._key)
+        try:
+            command = ("SCRIPT", "LOAD", self._script.text)
+            (reply,) = await wire.call([command], self._timeout_seconds)
+        except BaseException:
+            wire.close()
+            raise
+        if isinstance(reply, StreamsUnavailableError):  # such as LOADING
+            wire.close()
+            raise reply
+        return wire
+
+
+def _outcome(reply: Any) -> Appended | Exception:
+    if isinstance(reply, bytes):
+        return Appended(str(reply, "ascii"))
+    if isinstance(reply, list):  # of the script: the first entry's id and what was kept beside it
+        entry_id, stored_reply = reply
+        return Appended(str(entry_id, "ascii"), stored_reply)
+    if reply is None:  # of a check
+        return Appended("")
+    if isinstance(reply, Exception):
+        return reply
+    return StreamsRefusedError(f"Redis answered {reply!r} to an append")
