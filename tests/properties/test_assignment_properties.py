@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_message.worker.assignment import assign
@@ -11,6 +11,8 @@ from realtime_message.worker.assignment import assign
 names = st.sampled_from([f"w{i}" for i in range(14)])
 member_sets = st.sets(names, min_size=1, max_size=14)
 counts = st.integers(min_value=1, max_value=40)
+# A loaded machine is slow; how long an example takes says nothing here.
+untimed = settings(deadline=None)
 histories = st.lists(member_sets, min_size=1, max_size=8)
 
 
@@ -34,6 +36,7 @@ def _fewest_moves(before: Mapping[int, str], members: set[str], partition_count:
     return partition_count - kept
 
 
+@untimed
 @given(histories, counts)
 def test_every_partition_has_one_live_owner_and_shares_differ_by_one(
     history: list[set[str]], partition_count: int
@@ -48,6 +51,7 @@ def test_every_partition_has_one_live_owner_and_shares_differ_by_one(
     assert max(shares.values()) - min(shares.values()) <= 1
 
 
+@untimed
 @given(histories, member_sets, counts)
 def test_no_balanced_assignment_moves_less(
     history: list[set[str]], members: set[str], partition_count: int
@@ -58,6 +62,7 @@ def test_no_balanced_assignment_moves_less(
     assert _moves(before, after) == _fewest_moves(before, members, partition_count)
 
 
+@untimed
 @given(st.dictionaries(st.integers(-3, 50), names), member_sets, counts)
 def test_any_previous_assignment_is_a_fine_start(
     previous: dict[int, str], members: set[str], partition_count: int
@@ -69,6 +74,7 @@ def test_any_previous_assignment_is_a_fine_start(
     assert _moves(inside, after) == _fewest_moves(inside, members, partition_count)
 
 
+@untimed
 @given(histories, counts)
 def test_an_assignment_of_the_same_members_is_left_alone(
     history: list[set[str]], partition_count: int
@@ -78,6 +84,7 @@ def test_an_assignment_of_the_same_members_is_left_alone(
     assert assign(assignment, sorted(history[-1]), partition_count) == assignment
 
 
+@untimed
 @given(histories, counts, st.randoms())
 def test_order_of_members_does_not_matter(
     history: list[set[str]], partition_count: int, random: object
@@ -89,6 +96,7 @@ def test_order_of_members_does_not_matter(
     assert assign(before, shuffled, partition_count) == _after(history, partition_count)
 
 
+@untimed
 @given(st.sets(names, min_size=2), counts, st.data())
 def test_restarted_worker_gets_back_what_it_had(
     members: set[str], partition_count: int, data: st.DataObject
@@ -108,6 +116,7 @@ def test_restarted_worker_gets_back_what_it_had(
     assert len(had) - len(has) <= 1
 
 
+@untimed
 @given(st.sets(names, min_size=2), st.integers(1, 5))
 def test_rolling_restart_ends_where_it_began(members: set[str], share: int) -> None:
     """After every worker has left and returned in turn, each holds what it held before."""

@@ -18,6 +18,7 @@ log = get_logger("worker.receipts")
 _BATCH_SECONDS = 0.05
 _MAX_BATCH = 200
 _MAX_WAITING = 2000
+_LAST_SECONDS = 1.0
 
 
 class Receipts:
@@ -71,10 +72,11 @@ class Receipts:
 
     async def close(self) -> None:
         """Publish what waits, but do not wait for a gateway that is away."""
-        if self._publishing is not None:
-            await asyncio.wait({self._publishing}, timeout=1.0)
-            self._publishing.cancel()
-            await asyncio.gather(self._publishing, return_exceptions=True)
+        publishing = self._publishing
+        if publishing is not None:
+            await asyncio.wait({publishing}, timeout=_LAST_SECONDS)
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
 
     async def _publish(self) -> None:
         try:

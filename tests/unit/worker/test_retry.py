@@ -1,7 +1,7 @@
 """What follows an attempt: pure decisions."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_message.errors import Reject, Retry, Skip
@@ -61,6 +61,7 @@ def test_attempts_run_out(attempts: int, expected: bool) -> None:
     assert POLICY.is_exhausted(attempts) is expected
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 10**6),
     st.floats(0, 1),
