@@ -13,7 +13,7 @@ import uvloop
 
 from realtime_message import App
 from realtime_message.callback.hot_queue import HOT_TARGET
-from realtime_message.callback.service import Appender, Serving, serve_callback
+from realtime_message.callback.serving import Appender, Serving, serve_callback
 from realtime_message.centrifugo.events import EventKind
 from realtime_message.settings import CallbackSettings, Settings
 from support.memory_appender import MemoryAppender

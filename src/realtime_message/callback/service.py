@@ -1,209 +1,153 @@
-"""The callback service, wired: settings and App in, a listening server out."""
+"""Runs the callback service until it is told to stop: in this process, or in several."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from realtime_message.app import App
-from realtime_message.callback.admit import Admission
-from realtime_message.callback.authenticate import Authentication
-from realtime_message.callback.dispatch import Dispatcher, EventHandler
-from realtime_message.callback.events.connect import ConnectHandler
-from realtime_message.callback.events.publish import PublishHandler
-from realtime_message.callback.events.subscribe import SubscribeHandler
-from realtime_message.callback.exchange import InFlight
-from realtime_message.callback.hooks import HookRunner
-from realtime_message.callback.hot_queue import HOT_TARGET, HotRoute
-from realtime_message.callback.routes import create_routes
-from realtime_message.callback.server import CallbackServer, bind
-from realtime_message.centrifugo.events import EventKind
-from realtime_message.centrifugo.replies import Code
-from realtime_message.errors import ConfigurationError, StreamsUnavailableError
+from realtime_message.callback.processes import Processes, report_failure, report_ready
+from realtime_message.callback.server import bind
+from realtime_message.callback.serving import check_token_secret, make_metrics, serve_callback
+from realtime_message.errors import EXIT_INTERRUPTED, StartupError
 from realtime_message.settings import Settings
-from realtime_message.settings.checks import MIN_SECRET_CHARACTERS
-from realtime_message.streams import open_streams
-from realtime_message.streams.contracts import EntryAppender
 from realtime_message.telemetry.callback_metrics import MetricsBlock
 from realtime_message.telemetry.logs import get_logger
+
+# Beyond the drain itself: the streams close, the interpreter ends.
+_STOP_MARGIN_SECONDS = 5.0
 
 _log = get_logger("callback.service")
 
 
-class Appender(EntryAppender, Protocol):
-    """An appender that can say whether it would take an entry."""
-
-    async def check(self) -> None:
-        """Raise the StreamsError that an append would end with now."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """A service that is up.
-
-    Attributes:
-        url: where it listens.
-        metrics: its numbers.
-        server: its connections.
-        in_flight: what it works on.
-    """
-
-    url: str
-    metrics: MetricsBlock
-    server: CallbackServer
-    in_flight: InFlight
-
-
-@asynccontextmanager
-async def serve_callback(
-    settings: Settings,
-    app: App,
-    *,
-    appender: Appender | None = None,
-    listener: socket.socket | None = None,
-    metrics: MetricsBlock | None = None,
-    process: int = 0,
-    hot_target: bytes = HOT_TARGET,
-) -> AsyncIterator[Serving]:
-    """Serve in this event loop until the block ends, then drain.
-
-    Args:
-        settings: all of them.
-        app: the user's hooks.
-        appender: where messages go; None opens the streams that the settings name, and waits for
-            Redis up to startup_timeout_seconds.
-        listener: a bound socket to listen on; None binds the one that the settings name.
-        metrics: shared with other processes; None makes one for this process.
-        process: which part of the metrics is this process's.
-        hot_target: the request target that is answered below ASGI.
-
-    Raises:
-        StartupError: a setting does not fit, the port is taken, Redis cannot be used. The text
-            says what to do.
-    """
-    check_token_secret(settings.callback.token_secret)
-    block = metrics or make_metrics()
-    part = block.part(process)
-    callback = settings.callback
-    async with AsyncExitStack() as stack:
-        if listener is None:
-            listener = bind(callback.host, callback.port)
-            stack.callback(listener.close)
-        if appender is None:
-            streams = await open_streams(settings.redis)
-            stack.push_async_callback(streams.close)
-            appender = await streams.appender()
-        in_flight = InFlight(callback.max_in_flight, callback.deadline_seconds, part)
-        hooks = HookRunner(callback.hook_threads)
-        stack.callback(hooks.close)
-        handlers = _event_handlers(settings, app, hooks, appender)
-        dispatcher = Dispatcher(handlers, in_flight, callback.max_body_bytes)
-        authentication = Authentication(callback.secret, callback.previous_secret, part)
-        hot_route = HotRoute(dispatcher, authentication, hot_target)
-        registry = CollectorRegistry()
-        registry.register(block)
-        routes = create_routes(
-            dispatcher,
-            authentication,
-            registry,
-            events=handlers,
-            check_ready=lambda: _check_ready(hot_route, appender),
-        )
-        server = CallbackServer(callback, routes, hot_route, in_flight)
-        for work in (in_flight.keep_sweeping(), server.close_idle()):
-            stack.callback(asyncio.create_task(work).cancel)
-        await server.start(listener)
-        stack.push_async_callback(server.drain)
-        yield Serving(_url(listener), block, server, in_flight)
-
-
-def run_callback(settings: Settings, app: App, *, processes: int = 1) -> int | None:
+def run_callback(
+    settings: Settings, app: App | Callable[[], App], *, processes: int = 1
+) -> int | None:
     """Run the callback service until SIGTERM or SIGINT, then drain.
 
+    With several processes, SIGHUP replaces them one after the other without losing a request, and
+    one that dies is replaced. Each process loads the app itself if a function that loads it is
+    given, so a replacement has its current source.
+
     Args:
         settings: all of them.
-        app: the user's hooks.
+        app: the user's hooks, or what loads them.
         processes: how many processes listen on the port.
 
-    Raises:
-        StartupError: as serve_callback.
-    """
-    del processes
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(settings, app))
-    return None
-
-
-def make_metrics(process_count: int = 1) -> MetricsBlock:
-    """Return the numbers of a service of so many processes, all at 0."""
-    return MetricsBlock(tuple(EventKind), tuple(Code), process_count)
-
-
-def check_token_secret(secret: str) -> None:
-    """Check the key that signs connection tokens.
+    Returns:
+        the exit code: 0 after SIGTERM, 130 after SIGINT.
 
     Raises:
-        ConfigurationError: it is missing, or so short that it could be guessed.
+        StartupError: as serving.serve_callback.
+        RealtimeMessageError: the processes died again and again.
     """
-    if len(secret) < MIN_SECRET_CHARACTERS:
-        raise ConfigurationError(
-            f"callback.token_secret (CENTRIFUGO_TOKEN_HMAC_SECRET_KEY) has {len(secret)} "
-            f"characters: set it to the key that signs the clients' tokens, at least "
-            f"{MIN_SECRET_CHARACTERS} characters"
+    check_token_secret(settings.callback.token_secret)
+    with bind(settings.callback.host, settings.callback.port) as listener:
+        if processes == 1:
+            one = _Process(settings, app, listener, make_metrics())
+            return EXIT_INTERRUPTED if one.run(_announce) == signal.SIGINT else 0
+        # A process that replaces another writes its numbers beside those of the one that leaves.
+        metrics = make_metrics(processes * 2)
+        group = Processes(
+            processes,
+            lambda part, lifeline, reports: _run_child(
+                _Process(settings, app, listener, metrics, part), lifeline, reports
+            ),
+            stop_timeout_seconds=settings.callback.drain_timeout_seconds + _STOP_MARGIN_SECONDS,
+            on_ready=lambda url: _log.info("callback.ready", url=url, processes=processes),
+            # Or who connects now would wait for an answer until the last child is gone.
+            on_stop=listener.close,
         )
+        return group.run()
 
 
-async def _run(settings: Settings, app: App) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    this = asyncio.current_task()
-    assert this is not None  # noqa: S101 - run by asyncio.Runner
+class _Process:
+    """One process of the service.
 
-    def on_signal() -> None:
-        if stop.is_set():  # asked a second time: no more waiting
-            this.cancel()
-        stop.set()
+    Args:
+        settings: all of them.
+        app: the user's hooks, or what loads them.
+        listener: a bound socket.
+        metrics: shared by all processes.
+        part: which part of the metrics is this process's.
+    """
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    async with serve_callback(settings, app) as serving:
-        _log.info("callback.ready", url=serving.url)
-        # What is there now stays: collecting it again and again costs more than any request.
-        gc.collect()
-        gc.freeze()
-        await stop.wait()
-        _log.info("callback.draining", in_flight=len(serving.in_flight))
-    _log.info("callback.stopped")
+    def __init__(
+        self,
+        settings: Settings,
+        app: App | Callable[[], App],
+        listener: socket.socket,
+        metrics: MetricsBlock,
+        part: int = 0,
+    ) -> None:
+        self._settings = settings
+        self._app = app
+        self._listener = listener
+        self._metrics = metrics
+        self._part = part
+        self._told: int = 0
+
+    def run(self, on_ready: Callable[[str], None], lifeline: int | None = None) -> int:
+        """Serve until a signal, or until the lifeline ends; return the signal's number.
+
+        Args:
+            on_ready: told the URL once requests are taken.
+            lifeline: a file that ends when the parent process does.
+        """
+        app = self._app if isinstance(self._app, App) else self._app()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(app, on_ready, lifeline))
+        return self._told
+
+    async def _serve(self, app: App, on_ready: Callable[[str], None], lifeline: int | None) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        this = asyncio.current_task()
+        assert this is not None  # noqa: S101 - run by asyncio.Runner
+
+        def on_signal(number: int) -> None:
+            if self._told:  # asked a second time: no more waiting
+                this.cancel()
+            self._told = number
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal, number)
+        if lifeline is not None:
+            loop.add_reader(lifeline, stop.set)
+        self._metrics.part(self._part).settle()
+        async with serve_callback(
+            self._settings,
+            app,
+            listener=self._listener,
+            metrics=self._metrics,
+            process=self._part,
+        ) as serving:
+            # What is there now stays: looking through it again and again for garbage costs more
+            # than answering requests.
+            gc.collect()
+            gc.freeze()
+            on_ready(serving.url)
+            await stop.wait()
+            _log.info("callback.draining", in_flight=len(serving.in_flight), process=os.getpid())
+        _log.info("callback.stopped", process=os.getpid())
 
 
-async def _check_ready(hot_route: HotRoute, appender: Appender) -> None:
-    if hot_route.is_draining:
-        raise StreamsUnavailableError("the service is draining")
-    await appender.check()
+def _announce(url: str) -> None:
+    _log.info("callback.ready", url=url)
 
 
-def _event_handlers(
-    settings: Settings, app: App, hooks: HookRunner, appender: EntryAppender
-) -> dict[EventKind, EventHandler]:
-    callback = settings.callback
-    admission = Admission(callback, settings.redis.partition_count)
-    return {
-        EventKind.connect: ConnectHandler(callback, app, hooks),
-        EventKind.subscribe: SubscribeHandler(app, admission, hooks),
-        EventKind.publish: PublishHandler(callback, app, admission, hooks, appender),
-    }
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _run_child(process: _Process, lifeline: int, reports: Connection) -> None:
+    """Be one of several processes. Ends by the parent's word, so Ctrl-C is left to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.run(lambda url: report_ready(reports, url), lifeline)
+    except StartupError as error:
+        report_failure(reports, error)

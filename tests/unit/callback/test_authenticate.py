@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from realtime_message.callback.authenticate import Authentication, is_loopback
-from realtime_message.callback.service import make_metrics
+from realtime_message.callback.serving import make_metrics
 
 
 def authentication(secret: str = "", previous: str = "") -> Authentication:

@@ -6,7 +6,7 @@ import pytest
 
 from realtime_message import App
 from realtime_message.callback.server import bind
-from realtime_message.callback.service import serve_callback
+from realtime_message.callback.serving import serve_callback
 from realtime_message.errors import ConfigurationError, PortInUseError
 from realtime_message.settings import CallbackSettings, Settings
 

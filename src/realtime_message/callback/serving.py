@@ -1,0 +1,164 @@
+"""The callback service, wired: settings and App in, a listening server out."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from realtime_message.app import App
+from realtime_message.callback.admit import Admission
+from realtime_message.callback.authenticate import Authentication
+from realtime_message.callback.dispatch import Dispatcher, EventHandler
+from realtime_message.callback.events.connect import ConnectHandler
+from realtime_message.callback.events.publish import PublishHandler
+from realtime_message.callback.events.subscribe import SubscribeHandler
+from realtime_message.callback.exchange import InFlight
+from realtime_message.callback.hooks import HookRunner
+from realtime_message.callback.hot_queue import HOT_TARGET, HotRoute
+from realtime_message.callback.routes import create_routes
+from realtime_message.callback.server import CallbackServer, bind
+from realtime_message.centrifugo.events import EventKind
+from realtime_message.centrifugo.replies import Code
+from realtime_message.errors import ConfigurationError, StreamsUnavailableError
+from realtime_message.settings import Settings
+from realtime_message.settings.checks import MIN_SECRET_CHARACTERS
+from realtime_message.streams import open_streams
+from realtime_message.streams.contracts import EntryAppender
+from realtime_message.telemetry.callback_metrics import MetricsBlock
+
+
+class Appender(EntryAppender, Protocol):
+    """An appender that can say whether it would take an entry."""
+
+    async def check(self) -> None:
+        """Raise the StreamsError that an append would end with now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A service that is up.
+
+    Attributes:
+        url: where it listens.
+        metrics: its numbers.
+        server: its connections.
+        in_flight: what it works on.
+    """
+
+    url: str
+    metrics: MetricsBlock
+    server: CallbackServer
+    in_flight: InFlight
+
+
+@asynccontextmanager
+async def serve_callback(
+    settings: Settings,
+    app: App,
+    *,
+    appender: Appender | None = None,
+    listener: socket.socket | None = None,
+    metrics: MetricsBlock | None = None,
+    process: int = 0,
+    hot_target: bytes = HOT_TARGET,
+) -> AsyncIterator[Serving]:
+    """Serve in this event loop until the block ends, then drain.
+
+    Args:
+        settings: all of them.
+        app: the user's hooks.
+        appender: where messages go; None opens the streams that the settings name, and waits for
+            Redis up to startup_timeout_seconds.
+        listener: a bound socket to listen on; None binds the one that the settings name.
+        metrics: shared with other processes; None makes one for this process.
+        process: which part of the metrics is this process's.
+        hot_target: the request target that is answered below ASGI.
+
+    Raises:
+        StartupError: a setting does not fit, the port is taken, Redis cannot be used. The text
+            says what to do.
+    """
+    check_token_secret(settings.callback.token_secret)
+    block = metrics or make_metrics()
+    part = block.part(process)
+    callback = settings.callback
+    async with AsyncExitStack() as stack:
+        stack.callback(part.share)
+        if listener is None:
+            listener = bind(callback.host, callback.port)
+            stack.callback(listener.close)
+        if appender is None:
+            streams = await open_streams(settings.redis)
+            stack.push_async_callback(streams.close)
+            appender = await streams.appender(rule.durability for rule in callback.channels)
+        in_flight = InFlight(callback.max_in_flight, callback.deadline_seconds, part)
+        hooks = HookRunner(callback.hook_threads)
+        stack.callback(hooks.close)
+        handlers = _event_handlers(settings, app, hooks, appender)
+        dispatcher = Dispatcher(handlers, in_flight, callback.max_body_bytes)
+        authentication = Authentication(callback.secret, callback.previous_secret, part)
+        hot_route = HotRoute(dispatcher, authentication, hot_target)
+        registry = CollectorRegistry()
+        registry.register(block)
+        routes = create_routes(
+            dispatcher,
+            authentication,
+            registry,
+            events=handlers,
+            check_ready=lambda: _check_ready(hot_route, appender),
+        )
+        server = CallbackServer(callback, routes, hot_route, in_flight)
+        for work in (in_flight.keep_sweeping(), server.close_idle()):
+            stack.callback(asyncio.create_task(work).cancel)
+        await server.start(listener)
+        stack.push_async_callback(server.drain)
+        yield Serving(_url(listener), block, server, in_flight)
+
+
+def make_metrics(process_count: int = 1) -> MetricsBlock:
+    """Return the numbers of a service of so many processes, all at 0."""
+    return MetricsBlock(tuple(EventKind), tuple(Code), process_count)
+
+
+def check_token_secret(secret: str) -> None:
+    """Check the key that signs connection tokens.
+
+    Raises:
+        ConfigurationError: it is missing, or so short that it could be guessed.
+    """
+    if len(secret) < MIN_SECRET_CHARACTERS:
+        raise ConfigurationError(
+            f"callback.token_secret (CENTRIFUGO_TOKEN_HMAC_SECRET_KEY) has {len(secret)} "
+            f"characters: set it to the key that signs the clients' tokens, at least "
+            f"{MIN_SECRET_CHARACTERS} characters"
+        )
+
+
+async def _check_ready(hot_route: HotRoute, appender: Appender) -> None:
+    if hot_route.is_draining:
+        raise StreamsUnavailableError("the service is draining")
+    await appender.check()
+
+
+def _event_handlers(
+    settings: Settings, app: App, hooks: HookRunner, appender: EntryAppender
+) -> dict[EventKind, EventHandler]:
+    callback = settings.callback
+    admission = Admission(callback, settings.redis.partition_count)
+    return {
+        EventKind.connect: ConnectHandler(callback, app, hooks),
+        EventKind.subscribe: SubscribeHandler(app, admission, hooks),
+        EventKind.publish: PublishHandler(callback, app, admission, hooks, appender),
+    }
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
