@@ -111,7 +111,7 @@ async def test_replicated_append_fails_while_the_replica_is_frozen(
     there, and appends are confirmed again once the replica is back."""
     replica = servers.replicas[0]
     async with _opened(
-        servers.primary.url, durability="replicated", command_timeout_seconds=0.6
+        servers.primary.url, durability="replicated", command_timeout_seconds=2.0
     ) as streams:
         appender = await streams.appender()
         await appender.append(0, b"before")
@@ -132,7 +132,7 @@ async def test_resend_waits_for_the_level_of_the_first(servers: ReplicatedServer
     """A resend to another process is not confirmed before the replica has the first append, though
     that process has written nothing itself; then it gets the first one's reply."""
     replica, prefix = servers.replicas[0], unique_prefix()
-    level = {"durability": "replicated", "command_timeout_seconds": 0.6}
+    level = {"durability": "replicated", "command_timeout_seconds": 2.0}
     async with (
         _opened(servers.primary.url, prefix, **level) as one,
         _opened(servers.primary.url, prefix, **level) as other,
@@ -206,7 +206,7 @@ async def test_too_few_replicas_are_a_warning_at_the_start(servers: ReplicatedSe
     """The process starts, says what is missing, and is not ready until the replica is there."""
     with structlog.testing.capture_logs() as logs:
         async with _opened(
-            servers.primary.url, durability="replicated", replicas=2, command_timeout_seconds=0.6
+            servers.primary.url, durability="replicated", replicas=2, command_timeout_seconds=2.0
         ) as streams:
             appender = await streams.appender()
             with pytest.raises(StreamsUnavailableError, match="1 of 2 replicas"):

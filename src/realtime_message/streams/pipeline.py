@@ -33,7 +33,7 @@ RECONNECT_MAX_SECONDS = 1.0
 
 #: How much sooner than its deadline a batch must be as durable as it shall: a barrier that gives up
 #: answers before the connection would be cut.
-BARRIER_MARGIN_SECONDS = WAIT_RESOLUTION_SECONDS * 1.5
+BARRIER_MARGIN_SECONDS = WAIT_RESOLUTION_SECONDS * 2
 
 _CLOSED = "the streams are closed"
 
