@@ -72,8 +72,8 @@ def refresh_by_server(
     connection.expire_at = capped(expire_at)
     if connection.expire_at:
         connection.info = info or connection.info
-        delay_seconds = connection.expire_at - now
-        delay_seconds += int(connection.engine.client.expired_close_delay_seconds)
+        delay_seconds: float = connection.expire_at - now
+        delay_seconds += connection.engine.client.expired_close_delay_seconds
         connection.set_timer("expiry", delay_seconds, lambda: _expire(connection))
     connection.push(Push(refresh=_validity(connection.expire_at)))
 

@@ -10,7 +10,7 @@ from support.gateway_callback import Answer
 from support.gateway_client import RawClient, unique
 
 QUICK_PINGS = pytest.mark.gateway(
-    changes={"client": {"ping_interval": "1s", "pong_timeout": "500ms"}}
+    changes={"client": {"ping_interval": "800ms", "pong_timeout": "600ms"}}
 )
 
 
@@ -46,7 +46,7 @@ async def test_second_pong_is_one_too_many(connect):
 @QUICK_PINGS
 async def test_pong_waits_behind_a_slow_call(connect, rig):
     """While the callback takes longer than the pong may, the connection is given up."""
-    rig.callback.scripts["rpc"] = Answer(delay_seconds=0.95)
+    rig.callback.scripts["rpc"] = Answer(delay_seconds=0.9)
     client = await connect()
     assert await client.next() == {}
     await client.send({"id": 2, "rpc": {"method": "m"}})

@@ -171,10 +171,10 @@ async def test_server_side_unsubscribe(make_client, api):
     assert (await events.next("unsubscribed")).code == 2000
 
 
-@pytest.mark.gateway(changes={"client": {"ping_interval": "1s", "pong_timeout": "500ms"}})
+@pytest.mark.gateway(changes={"client": {"ping_interval": "800ms", "pong_timeout": "600ms"}})
 async def test_client_stays_connected_over_pings(make_client):
     """It answers pings by itself."""
     client, events = await make_client()
-    await asyncio.sleep(1.7)  # a ping comes within 1 s, its pong would be missed by then
+    await asyncio.sleep(1.5)  # a ping comes within 0.8 s, its pong would be missed by then
     assert client.state is ClientState.CONNECTED
     assert events.queue("disconnected").empty()

@@ -14,9 +14,9 @@ from support.gateway_rig import TOKEN_SECRET
 
 QUICK = {
     "client": {
-        "expired_close_delay": "1s",
-        "expired_sub_close_delay": "1s",
-        "presence_update_interval": "1s",
+        "expired_close_delay": "100ms",
+        "expired_sub_close_delay": "100ms",
+        "presence_update_interval": "300ms",
     }
 }
 BY_CLIENT = pytest.mark.gateway(changes=QUICK)
@@ -35,10 +35,15 @@ def in_seconds(seconds):
     return int(time.time()) + seconds
 
 
+def expiring(seconds, **result):
+    """A script whose answers expire so long after the call; whole seconds, so up to one less."""
+    return lambda _: Answer({"result": {**result, "expire_at": in_seconds(seconds)}})
+
+
 @BY_CLIENT
 async def test_connection_ends_when_nobody_refreshes_it(connect):
     """It is closed after its time and the grace period."""
-    client = await connect(token=token(ttl_seconds=1))
+    client = await connect(token=token(ttl_seconds=2))
     assert await client.closed() == CONNECTION_EXPIRED
 
 
@@ -146,7 +151,7 @@ async def test_subscription_ends_when_nobody_refreshes_it(connect):
     """The client is unsubscribed with 2501 and stays connected."""
     channel = unique("$private")
     client = await connect()
-    good = make_subscription_token(TOKEN_SECRET, "56", channel, ttl_seconds=1)
+    good = make_subscription_token(TOKEN_SECRET, "56", channel, ttl_seconds=2)
     await client.request("subscribe", channel=channel, token=good)
     push = await client.push("unsubscribe")
     assert push == {
@@ -168,13 +173,11 @@ async def test_subscription_that_has_expired_already_is_refused(connect, rig):
 @BY_SERVER
 async def test_callback_is_asked_when_the_connection_expires(connect, rig):
     """The client is not told of the expiry; the callback's time prolongs it."""
-    rig.callback.scripts["connect"] = Answer(
-        {"result": {"user": "56", "expire_at": in_seconds(1), "meta": {"m": 1}}}
+    prolonged, ended = expiring(1, info={"new": 1}), Answer({"result": {"expired": True}})
+    rig.callback.scripts["connect"] = expiring(1, user="56", meta={"m": 1})
+    rig.callback.scripts["refresh"] = lambda call: (
+        prolonged(call) if len(rig.callback.calls("refresh")) == 1 else ended
     )
-    rig.callback.scripts["refresh"] = [
-        Answer({"result": {"expire_at": in_seconds(3), "info": {"new": 1}}}),
-        Answer({"result": {"expired": True}}),
-    ]
     client = await connect()
     assert "expires" not in client.connected
     assert await client.closed() == CONNECTION_EXPIRED
@@ -201,9 +204,12 @@ async def test_anything_but_a_new_time_ends_the_connection(connect, rig):
         "e": {"error": {"code": 403, "message": "x"}},
         "f": {"disconnect": {"code": 4501, "reason": "x"}},
     }
-    rig.callback.scripts["connect"] = [
-        Answer({"result": {"user": user, "expire_at": in_seconds(1)}}) for user in answers
-    ]
+    users = iter(answers)
+
+    def permit_next_user(call):
+        return expiring(1, user=next(users))(call)
+
+    rig.callback.scripts["connect"] = permit_next_user
     rig.callback.scripts["refresh"] = lambda call: Answer(answers[call.json["user"]])
     clients = [await connect() for _ in answers]
     assert {await client.closed() for client in clients} == {CONNECTION_EXPIRED}
@@ -213,7 +219,7 @@ async def test_anything_but_a_new_time_ends_the_connection(connect, rig):
 @BY_SERVER
 async def test_failed_refresh_gives_more_time(connect, rig):
     """The connection stays and works; the callback is asked again a minute later."""
-    rig.callback.scripts["connect"] = Answer({"result": {"expire_at": in_seconds(1)}})
+    rig.callback.scripts["connect"] = expiring(1)
     rig.callback.scripts["refresh"] = Answer(status=500)
     client = await connect()
     await rig.callback.wait_for("refresh")
@@ -237,7 +243,7 @@ async def test_callback_is_asked_when_a_subscription_expires(connect, rig):
         ended[0]: {},
         ended[1]: {"result": {"expired": True}},
     }
-    rig.callback.scripts["subscribe"] = Answer({"result": {"expire_at": in_seconds(1)}})
+    rig.callback.scripts["subscribe"] = expiring(2)
     rig.callback.scripts["sub_refresh"] = lambda call: Answer(answers[call.json["channel"]])
     client = await connect()
     for channel in answers:
