@@ -68,6 +68,7 @@ class KeptPart:
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._is_stopping = False
         self._is_reloading = False
+        self._died_at: float | None = None
         # Ends the wait before a restart early: a stop, or a change of the source.
         self._wake = asyncio.Event()
 
@@ -85,7 +86,8 @@ class KeptPart:
                 await self._pause(None)
                 continue
             self._tell_death(exit_code)
-            decision = self._rule.decide(exit_code, died_at=time.monotonic())
+            self._died_at = time.monotonic()
+            decision = self._rule.decide(exit_code, died_at=self._died_at)
             if isinstance(decision, GiveUp):
                 return decision.reason
             self._log.say(f"{self.part.name} starts again in {decision.after_seconds:g} s")
@@ -156,14 +158,22 @@ class KeptPart:
         if self.ready.is_set() or not self.part.is_quiet_start:
             self._log.line(self.part.name, text)
         if self.part.ready_line and self.part.ready_line in text:
-            self.ready.set()
+            self._become_ready()
 
     async def _watch_readiness(self) -> None:
         if self.part.answers is None:
             return
         while not await self.part.answers():  # noqa: ASYNC110 - another process tells nobody
             await asyncio.sleep(_READY_EVERY_SECONDS)
+        self._become_ready()
+
+    def _become_ready(self) -> None:
         self.ready.set()
+        if self._died_at is not None:
+            self._log.say(
+                f"{self.part.name} is back after {time.monotonic() - self._died_at:.1f} s"
+            )
+            self._died_at = None
 
     def _tell_death(self, exit_code: int) -> None:
         self._log.say(f"{self.part.name} died ({describe_exit(exit_code)}); its last lines:")

@@ -93,6 +93,7 @@ async def test_part_that_dies_is_named_with_its_last_lines_and_started_again() -
     assert "worker died (killed by SIGKILL); its last lines:" in stage.text
     assert f"    pid {pid}" in stage.text
     assert "worker starts again in 0.1 s" in stage.text
+    await stage.until(lambda: "worker is back after" in stage.text)
     assert await stage.end() == 0
 
 

@@ -1,0 +1,122 @@
+"""Commands that need no server: what they print."""
+
+import json
+from pathlib import Path
+
+import jwt
+import pytest
+from typer.testing import CliRunner
+
+from realtime_message.cli.application import application
+from realtime_message.cli.subscribe import _line
+from realtime_message.client.subscriber import Publication
+from realtime_message.partitions import partition_of
+
+KEY = "k" * 32
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of this machine are found; the key is set."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("PORT", "REDIS_URL", "RTM_CONFIG", "RTM_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CENTRIFUGO_TOKEN_HMAC_SECRET_KEY", KEY)
+
+
+def _rtm(*arguments: str) -> str:
+    done = CliRunner().invoke(application, list(arguments), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_config_show_tells_value_and_origin_of_each_setting(tmp_path: Path) -> None:
+    """File, environment, command line and default, as a table and as JSON; no secret."""
+    (tmp_path / "rtm.toml").write_text("[worker]\nconcurrency = 7\n")
+    shown = json.loads(_rtm("config", "show", "--json", "--set", "callback.port=5"))
+    assert shown["worker.concurrency"] == {"value": 7, "origin": "file rtm.toml"}
+    assert shown["callback.port"] == {"value": 5, "origin": "command line"}
+    assert shown["callback.token_secret"] == {
+        "value": "***",
+        "origin": "environment variable CENTRIFUGO_TOKEN_HMAC_SECRET_KEY",
+    }
+    assert shown["log.level"] == {"value": "info", "origin": "default"}
+    table = _rtm("config", "show", "worker")
+    assert "worker.concurrency" in table
+    assert "file rtm.toml" in table
+    assert "callback.port" not in table
+
+
+def test_config_check_says_for_what(tmp_path: Path) -> None:
+    """All parts by default, or those that are named."""
+    assert _rtm("config", "check") == "the settings fit for callback, worker, gateway\n"
+    assert json.loads(_rtm("config", "check", "worker", "--json")) == {
+        "ok": True,
+        "parts": ["worker"],
+    }
+
+
+def test_config_sample_is_a_settings_file(tmp_path: Path) -> None:
+    """What it prints is read back without complaint."""
+    (tmp_path / "rtm.toml").write_text(_rtm("config", "sample"))
+    assert "fit" in _rtm("config", "check")
+
+
+def test_token_has_the_claims_that_were_asked_for() -> None:
+    """User, info, meta and expiry; signed with the key."""
+    made = _rtm("token", "ada", "--info", '{"name":"Ada"}', "--meta", '{"name":"Ada"}').strip()
+    claims = jwt.decode(made, KEY, algorithms=["HS256"])
+    assert (claims["sub"], claims["info"], claims["meta"]) == (
+        "ada",
+        {"name": "Ada"},
+        {"name": "Ada"},
+    )
+    assert claims["exp"] - claims["iat"] == 3600
+    assert "exp" not in jwt.decode(_rtm("token", "ada", "--ttl", "0").strip(), KEY, ["HS256"])
+
+
+def test_subscription_token_names_its_channel() -> None:
+    """With --channel the token opens that channel, also in the JSON form."""
+    shown = json.loads(_rtm("token", "ada", "--channel", "news", "--json"))
+    assert jwt.decode(shown["token"], KEY, ["HS256"])["channel"] == "news"
+    assert (shown["user"], shown["channel"]) == ("ada", "news")
+    assert isinstance(shown["expires_at"], int)
+
+
+def test_partition_of_a_channel_needs_no_server() -> None:
+    """The rule alone says where a channel lives."""
+    number = partition_of("room:lobby", 8)
+    assert _rtm("partitions", "of", "room:lobby") == f"{number}  (messages:partition:{number})\n"
+    shown = json.loads(
+        _rtm("partitions", "of", "room:lobby", "--json", "--set", "redis.partition_count=3")
+    )
+    assert shown["partition"] == partition_of("room:lobby", 3)
+
+
+def test_centrifugo_config_holds_no_secret(tmp_path: Path) -> None:
+    """It is JSON for both gateways, printed or written."""
+    printed = _rtm("centrifugo", "config", "--set", "gateway.port=9000")
+    assert json.loads(printed)["http_server"]["port"] == 9000
+    assert KEY not in printed
+    assert _rtm("centrifugo", "config", "--output", "c.json") == "wrote c.json\n"
+    assert json.loads((tmp_path / "c.json").read_text())["http_server"]["port"] == 8000
+
+
+def test_version_is_printed() -> None:
+    """One line, for bug reports."""
+    assert _rtm("--version").startswith("rtm ")
+
+
+@pytest.mark.parametrize(
+    ("data", "user", "line"),
+    [
+        ({"text": "hi", "user": {"id": "1", "name": "Ada"}}, "1", "c  Ada: hi"),
+        ({"text": "hi"}, "1", "c  1: hi"),
+        ({"a": 1}, "", 'c  {"a":1}'),
+        (None, "", "c  null"),
+        ({"text": "\x1b[2J\nx"}, "", "c  \\x1b[2J\\nx"),
+    ],
+)
+def test_publication_is_one_harmless_line(data: object, user: str, line: str) -> None:
+    """Sender and text where there are some; nothing that moves the cursor."""
+    assert _line(Publication("c", data, user, 0)) == line
