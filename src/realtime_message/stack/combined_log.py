@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +12,10 @@ from typing import TextIO
 _RESET, _DIM, _BOLD = "\x1b[0m", "\x1b[2m", "\x1b[1m"
 # Readable on light and dark: blue, green, magenta, cyan, yellow, and their bright ones.
 _COLOURS = ("\x1b[34m", "\x1b[32m", "\x1b[35m", "\x1b[36m", "\x1b[33m", "\x1b[94m", "\x1b[92m")
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# What follows a line's time and a blank stands below them when it is continued.
+_CONTINUATION = " " * 13
 
 #: The name under which the supervisor itself speaks.
 OWN_NAME = "rtm"
@@ -39,7 +45,8 @@ class CombinedLog:
         label = f"{name.ljust(self._width)} │"
         if self._has_colour:
             label = f"{self._colours.get(name, _BOLD)}{label}{_RESET}"
-        self._write(f"{label} {text.rstrip()}")
+        for piece in self._fit(text.rstrip()):
+            self._write(f"{label} {piece}".rstrip())
 
     def say(self, text: str) -> None:
         """Write what the supervisor itself has to say."""
@@ -59,6 +66,12 @@ class CombinedLog:
             self._write(f"  {label}  {shown}")
         self._write("")
 
+    def _fit(self, text: str) -> list[str]:
+        """Break a line that is wider than the terminal between words, so that labels stay clear."""
+        if self._stream is None or not self._stream.isatty():
+            return [text]
+        return wrap(text, shutil.get_terminal_size().columns - self._width - 3)
+
     def _write(self, line: str) -> None:
         if self._stream is None:
             return
@@ -68,3 +81,20 @@ class CombinedLog:
         except OSError:
             self._stream = None
             self.on_reader_gone()
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Return a text in lines of at most so many visible characters; longer words stay whole."""
+    lines: list[str] = []
+    current, *words = text.split(" ")
+    for word in words:
+        if current.strip() and _visible(current) + 1 + _visible(word) > width:
+            lines.append(current)
+            current = _CONTINUATION + word
+        else:
+            current = f"{current} {word}"
+    return [*lines, current]
+
+
+def _visible(text: str) -> int:
+    return len(_ANSI.sub("", text))

@@ -57,7 +57,8 @@ def configure_logging(level: str = "info", log_format: str = "auto") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # One write a line, so that the lines of several processes do not mix.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     # Libraries log through the standard library: only what an operator must see.
@@ -104,6 +105,8 @@ class _TextLine:
 
 def _shown(value: Any) -> str:
     """Return a value on one line, quoted where its end would not be seen."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
     if isinstance(value, list | tuple):
         return ",".join(_shown(item) for item in value) or "none"
     text = value if isinstance(value, str) else str(value)

@@ -2,7 +2,7 @@
 
 import io
 
-from realtime_message.stack.combined_log import CombinedLog
+from realtime_message.stack.combined_log import CombinedLog, wrap
 
 
 def test_every_line_has_its_part_before_it() -> None:
@@ -46,3 +46,17 @@ def test_reader_that_leaves_is_told_once() -> None:
     log.line("page", "one")
     log.line("page", "two")
     assert gone == [True]
+
+
+def test_long_lines_break_between_words() -> None:
+    """Colours have no width, words longer than the line stay whole, nothing is lost."""
+    assert wrap("", 10) == [""]
+    assert wrap("  indented text", 40) == ["  indented text"]
+    red = "\x1b[31mred\x1b[0m"
+    text = f"12:00:00.000 {red} {red} averylongwordthatdoesnotfit end"
+    lines = wrap(text, 20)
+    assert lines == [
+        f"12:00:00.000 {red} {red}",
+        "             averylongwordthatdoesnotfit",
+        "             end",
+    ]
