@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
 
 from realtime_message.app import App
 from realtime_message.callback.admit import Admission
@@ -30,6 +31,7 @@ from realtime_message.settings import Settings
 from realtime_message.settings.checks import MIN_SECRET_CHARACTERS
 from realtime_message.streams import open_streams
 from realtime_message.streams.contracts import EntryAppender
+from realtime_message.telemetry.backlog_metrics import BacklogMetrics
 from realtime_message.telemetry.callback_metrics import MetricsBlock
 
 
@@ -94,26 +96,16 @@ async def serve_callback(
         if listener is None:
             listener = bind(callback.host, callback.port)
             stack.callback(listener.close)
+        registry = CollectorRegistry()
+        registry.register(block)
         if appender is None:
-            streams = await open_streams(settings.redis)
-            stack.push_async_callback(streams.close)
-            appender = await streams.appender(rule.durability for rule in callback.channels)
+            appender = await _open_appender(settings, stack, registry)
         in_flight = InFlight(callback.max_in_flight, callback.deadline_seconds, part)
-        hooks = HookRunner(callback.hook_threads)
-        stack.callback(hooks.close)
-        handlers = _event_handlers(settings, app, hooks, appender)
+        handlers = _event_handlers(settings, app, appender, stack)
         dispatcher = Dispatcher(handlers, in_flight, callback.max_body_bytes)
         authentication = Authentication(callback.secret, callback.previous_secret, part)
         hot_route = HotRoute(dispatcher, authentication, hot_target)
-        registry = CollectorRegistry()
-        registry.register(block)
-        routes = create_routes(
-            dispatcher,
-            authentication,
-            registry,
-            events=handlers,
-            check_ready=lambda: _check_ready(hot_route, appender),
-        )
+        routes = _make_routes(hot_route, registry, handlers, appender)
         server = CallbackServer(callback, routes, hot_route, in_flight)
         for work in (in_flight.keep_sweeping(), server.close_idle()):
             stack.callback(asyncio.create_task(work).cancel)
@@ -141,16 +133,42 @@ def check_token_secret(secret: str) -> None:
         )
 
 
+def _make_routes(
+    hot_route: HotRoute,
+    registry: CollectorRegistry,
+    events: Iterable[EventKind],
+    appender: Appender,
+) -> Starlette:
+    return create_routes(
+        hot_route.dispatcher,
+        hot_route.authentication,
+        registry,
+        events=events,
+        check_ready=lambda: _check_ready(hot_route, appender),
+    )
+
+
 async def _check_ready(hot_route: HotRoute, appender: Appender) -> None:
     if hot_route.is_draining:
         raise StreamsUnavailableError("the service is draining")
     await appender.check()
 
 
+async def _open_appender(
+    settings: Settings, stack: AsyncExitStack, registry: CollectorRegistry
+) -> Appender:
+    streams = await open_streams(settings.redis)
+    stack.push_async_callback(streams.close)
+    registry.register(BacklogMetrics(streams.backlog))
+    return await streams.appender(rule.durability for rule in settings.callback.channels)
+
+
 def _event_handlers(
-    settings: Settings, app: App, hooks: HookRunner, appender: EntryAppender
+    settings: Settings, app: App, appender: EntryAppender, stack: AsyncExitStack
 ) -> dict[EventKind, EventHandler]:
     callback = settings.callback
+    hooks = HookRunner(callback.hook_threads)
+    stack.callback(hooks.close)
     admission = Admission(callback, settings.redis.partition_count)
     return {
         EventKind.connect: ConnectHandler(callback, app, hooks),
