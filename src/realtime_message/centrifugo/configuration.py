@@ -183,11 +183,12 @@ def _proxy(options: GatewayOptions, event: EventName) -> dict[str, Any]:
 
 
 def _client(options: GatewayOptions) -> dict[str, Any]:
+    switched: tuple[EventName, ...] = ("connect", "refresh")
     return {
         "allowed_origins": list(options.allowed_origins),
         "proxy": {
             event: {"enabled": True, **_proxy(options, event)}
-            for event in ("connect", "refresh")
+            for event in switched
             if event in options.events
         },
         "ping_interval": format_duration(options.ping_interval_seconds),

@@ -18,7 +18,7 @@ from realtime_message.gateway.websocket import (
 )
 
 
-class Admission:
+class ConfiguredAdmission:
     """Decides by path, origin and protocol.
 
     Args:

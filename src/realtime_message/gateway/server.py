@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from realtime_message.centrifugo.gateway_configuration import GatewayConfiguration
 from realtime_message.errors import PortInUseError
-from realtime_message.gateway.admission import Admission
+from realtime_message.gateway.admission import ConfiguredAdmission
 from realtime_message.gateway.engine import Engine
 from realtime_message.gateway.server_api import ServerApi
 from realtime_message.gateway.websocket import WebSocket
@@ -175,7 +175,7 @@ def _listen(address: str, port: int) -> socket.socket:
 
 def _servers(engine: Engine, sockets: list[socket.socket]) -> list[_Server]:
     """Make a server for each socket: the first is the clients', the last the operators'."""
-    factory = partial(WebSocket, admission=Admission(engine))
+    factory = partial(WebSocket, admission=ConfiguredAdmission(engine))
     servers = []
     for index in range(len(sockets)):
         application = _application(

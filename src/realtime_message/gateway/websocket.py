@@ -61,9 +61,11 @@ class Admission(Protocol):
 
     def refuse(self, request: Request) -> tuple[int, str] | None:
         """Return the HTTP status and text that refuse a handshake, or None."""
+        ...
 
-    def make_endpoint(self, socket: WebSocket) -> Endpoint:
+    def make_endpoint(self, websocket: WebSocket) -> Endpoint:
         """Return what stands above a new WebSocket."""
+        ...
 
 
 class WebSocket(asyncio.Protocol):
