@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from support.browser_stack import BrowserStack, find_centrifugo, running_stack
+from support.browser_stack import BrowserStack, find_centrifugo, running_stack, serving_page
 from support.chat_flows import Desk
+from support.page_client import PageClient
+from support.scripted_gateway import ScriptedGateway
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -96,3 +98,22 @@ def screenshots(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         return tmp_path
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def scripted_gateway() -> Iterator[ScriptedGateway]:
+    """A gateway that the test plays."""
+    with ScriptedGateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def client(
+    scripted_gateway: ScriptedGateway, open_window: Callable[..., BrowserContext]
+) -> Iterator[PageClient]:
+    """A page from which the client can be imported: any document of the page's server."""
+    with serving_page(scripted_gateway.port) as url:
+        page = open_window().new_page()
+        page.goto(f"{url}client/client.js")
+        yield PageClient(page, scripted_gateway)
+        page.close()
