@@ -197,7 +197,8 @@ def _client(options: GatewayOptions) -> dict[str, Any]:
 
 
 def _channel(options: GatewayOptions) -> dict[str, Any]:
-    events = [event for event in ("subscribe", "publish", "sub_refresh") if event in options.events]
+    of_channels: tuple[EventName, ...] = ("subscribe", "publish", "sub_refresh")
+    events = [event for event in of_channels if event in options.events]
     rule = {
         "presence": True,
         "join_leave": True,
