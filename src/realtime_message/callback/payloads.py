@@ -75,7 +75,7 @@ def read_payload(data: bytes, *, takes_any: bool, id_field: str) -> Payload:
         raise _invalid('"text" is empty')
     if len(text) > MAX_TEXT_LENGTH:
         raise _invalid(f'"text" has {len(text)} characters; at most {MAX_TEXT_LENGTH} fit')
-    message_id = fields.get(id_field)
+    message_id = fields.get(id_field) if id_field else None
     if message_id is None:
         return Payload(raw, text, fields)
     return Payload(raw, text, fields, _checked_id(message_id, id_field))
@@ -101,7 +101,7 @@ def _read_any(data: bytes, raw: str, id_field: str) -> Payload:
         text = _decode_text(fields.get("text", b'""'))
     except msgspec.ValidationError:
         text = ""
-    message_id = fields.get(id_field)
+    message_id = fields.get(id_field) if id_field else None
     # Outside of chat a field of this name may be something else, and is the application's affair.
     if message_id is not None and not _is_id(message_id):
         message_id = None

@@ -84,8 +84,7 @@ async def serve_callback(
         hot_target: the request target that is answered below ASGI.
 
     Raises:
-        StartupError: a setting does not fit, the port is taken, Redis cannot be used. The text
-            says what to do.
+        StartupError: a setting does not fit, the port is taken, Redis cannot be used.
     """
     check_token_secret(settings.callback.token_secret)
     block = metrics or make_metrics()

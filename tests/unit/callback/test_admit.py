@@ -1,7 +1,7 @@
 """Who may use which channel."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_message.callback.admit import Admission
@@ -9,6 +9,9 @@ from realtime_message.centrifugo.replies import Code
 from realtime_message.errors import ConfigurationError, Refuse
 from realtime_message.partitions import partition_of
 from realtime_message.settings import CallbackSettings, ChannelRule
+
+# A busy machine is no fault of what is tested.
+untimed = settings(deadline=None)
 
 
 def admission(*rules: ChannelRule, **settings) -> Admission:
@@ -211,6 +214,7 @@ names = st.text(
 )
 
 
+@untimed
 @given(owner=names.filter(bool), user=names, prefix=names, suffix=names)
 def test_only_the_owner_passes_an_owner_rule(owner, user, prefix, suffix) -> None:
     """Whatever the ids look like, no other user gets through."""
@@ -221,6 +225,7 @@ def test_only_the_owner_passes_an_owner_rule(owner, user, prefix, suffix) -> Non
     assert refusal_of(found.check_publish, owner) is None
 
 
+@untimed
 @given(users=st.lists(names, min_size=1, max_size=4), user=names, before=names)
 def test_only_listed_users_pass_a_user_limited_name(users, user, before) -> None:
     """Whatever the ids look like, only those listed get through."""
@@ -231,6 +236,7 @@ def test_only_listed_users_pass_a_user_limited_name(users, user, before) -> None
     assert (refusal_of(found.check_publish, user) is None) is (user != "" and user in users)
 
 
+@untimed
 @given(name=st.text())
 def test_any_name_has_an_answer(name) -> None:
     """A name is a channel or refused; nothing is raised, and only printable ASCII is a channel."""

@@ -2,13 +2,16 @@
 
 import httptools
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from realtime_message.callback import protocol
 from realtime_message.callback.known_head import KnownHead
 from support.callback_thread import CallbackThread, request
 from support.proxy_bodies import publish_body
+
+# A busy machine is no fault of what is tested.
+untimed = settings(deadline=None)
 
 
 class Parsed:
@@ -128,6 +131,7 @@ def other_lengths(draw) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
+@untimed
 @given(data=similar() | other_lengths())
 @example(data=REQUEST)
 @example(data=request(b"", headers={"X-Callback-Secret": "s3cret"}))

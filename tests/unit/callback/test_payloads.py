@@ -4,13 +4,16 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_message.callback.payloads import Payload, read_payload, replaced_payload
 from realtime_message.callback.publication import OUR_FIELDS, dedup_key, publication
 from realtime_message.errors import Refuse
 from realtime_message.message import Message
+
+# A busy machine is no fault of what is tested.
+untimed = settings(deadline=None)
 
 MESSAGE = Message(
     id="our-id",
@@ -182,6 +185,7 @@ def object_texts(draw):
     return ("{" + space + inside + space + "}").encode(), dict(pairs)
 
 
+@untimed
 @given(text_and_value=object_texts())
 def test_splicing_changes_our_fields_and_nothing_else(text_and_value) -> None:
     """For any object: ours are ours, once each, and every other field is what it was."""
@@ -200,6 +204,7 @@ def test_splicing_changes_our_fields_and_nothing_else(text_and_value) -> None:
     assert got == value
 
 
+@untimed
 @given(data=st.binary(max_size=80))
 def test_bytes_of_any_kind_are_taken_or_refused(data) -> None:
     """Nothing but Refuse is raised, and what is taken is JSON."""
@@ -241,6 +246,13 @@ def test_what_cannot_be_an_id(message_id) -> None:
     assert id_of(data, takes_any=True) is None
 
 
+def test_no_field_of_the_id_is_not_the_field_without_a_name() -> None:
+    """An empty setting looks for no id, also where the client has a field of that name."""
+    data = b'{"text":"x","":"m1"}'
+    assert read(data, id_field="").client_message_id is None
+    assert read(data, id_field="", takes_any=True).client_message_id is None
+
+
 def test_keys_do_not_run_together() -> None:
     """No two combinations of user, channel and id share a key."""
     combinations = [
@@ -263,6 +275,7 @@ def test_one_id_written_in_two_ways_is_one_id() -> None:
     assert key_of("1", "C", "c", b'"a"') == key_of("1", "D", "c", b'"\\u0061"')
 
 
+@untimed
 @given(
     one=st.tuples(st.text(), st.text(), st.text(), st.text(min_size=1)),
     two=st.tuples(st.text(), st.text(), st.text(), st.text(min_size=1)),
