@@ -57,10 +57,18 @@ class RunningWorker:
         streams: shared by all workers of the test.
         app: the handlers.
         name: the worker's name.
+        resources: what handlers take by name.
         settings: what differs from the defaults.
     """
 
-    def __init__(self, streams: MemoryStreams, app: App, name: str = "a", **settings: Any) -> None:
+    def __init__(
+        self,
+        streams: MemoryStreams,
+        app: App,
+        name: str = "a",
+        resources: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
         self.metrics = WorkerMetrics()
         self.replies = NoReplies()
         self.stop_request = StopRequest()
@@ -69,6 +77,7 @@ class RunningWorker:
             Equipment(
                 settings=WorkerSettings(**{"lease_seconds": 3.0, "id": name, **settings}),
                 app=app,
+                resources=resources or {},
                 streams=streams,
                 names=make_names(name),
                 replies=self.replies,

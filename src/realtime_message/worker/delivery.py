@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from realtime_message.app import Handler
 from realtime_message.errors import MalformedEntryError
 from realtime_message.message import Message, decode_message
 from realtime_message.streams.contracts import Entry
 
 if TYPE_CHECKING:
+    from realtime_message.worker.calls import BoundHandler
     from realtime_message.worker.held_partition import HeldPartition
 
 
@@ -52,7 +52,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
     is_recorded: bool = True
     is_suspect: bool = False
     defect: str = ""
-    handler: Handler | None = None
+    handler: BoundHandler | None = None
     started_at: float = 0.0
     cancel_cause: CancelCause | None = None
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from realtime_message.app import Handler
 from realtime_message.patterns import PatternTable
 from realtime_message.telemetry.logs import get_logger
+from realtime_message.worker.batcher import Batcher
+from realtime_message.worker.calls import BoundHandler
 from realtime_message.worker.delivery import Delivery
-from realtime_message.worker.invoke import Invoker
+from realtime_message.worker.held_partition import HeldPartition
+from realtime_message.worker.invoke import invoke
 from realtime_message.worker.running import Running
 from realtime_message.worker.settle import Settler
 
@@ -25,7 +27,6 @@ class Dispatcher:
 
     Args:
         handlers: the app's handlers by channel pattern.
-        invoker: calls a handler.
         running: what is being handled now.
         settler: acts on the outcome.
         unhandled: what happens to messages of channels that no handler wants.
@@ -33,14 +34,12 @@ class Dispatcher:
 
     def __init__(
         self,
-        handlers: PatternTable[Handler],
-        invoker: Invoker,
+        handlers: PatternTable[BoundHandler],
         running: Running,
         settler: Settler,
         unhandled: Literal["ack", "dead_letter"],
     ) -> None:
         self._find = handlers.find
-        self._invoke = invoker.invoke
         self._running = running
         self._settler = settler
         self._unhandled = unhandled
@@ -64,16 +63,23 @@ class Dispatcher:
         if handler is None:
             self._refuse(delivery)
             return
+        if handler.batch is not None:
+            self._batcher(handler, held).add(delivery)
+            return
         delivery.handler = handler
         started_at = self._time()
         held.handling += 1
         self._running.start(delivery, task, started_at)
         try:
-            error = await self._invoke(handler, delivery)
+            error = await invoke(handler, delivery, task)
         finally:
             self._running.finish(delivery)
             held.handling_ended()
         self._settler.settle(delivery, error, self._time() - started_at)
+
+    def _batcher(self, handler: BoundHandler, held: HeldPartition) -> Batcher:
+        limit = self._running.time_limit_seconds
+        return held.batcher(handler, lambda: Batcher(handler, held, self._settler, limit))
 
     def _refuse(self, delivery: Delivery) -> None:
         channel = delivery.message.channel

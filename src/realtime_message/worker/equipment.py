@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from realtime_message.app import App
 from realtime_message.context import Replies
@@ -61,6 +62,7 @@ class Equipment:
     Attributes:
         settings: the worker's section.
         app: the user's handlers.
+        resources: what the app's resources opened, by name.
         streams: where the messages are.
         names: the worker's names.
         replies: Centrifugo's server API, for handlers that answer.
@@ -71,6 +73,7 @@ class Equipment:
 
     settings: WorkerSettings
     app: App
+    resources: Mapping[str, Any]
     streams: WorkerStreams
     names: Names
     replies: Replies

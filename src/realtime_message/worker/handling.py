@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from realtime_message.streams.contracts import PartitionReader
+from realtime_message.worker.calls import Binder
 from realtime_message.worker.dispatcher import Dispatcher
 from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.held_partition import HeldPartition
-from realtime_message.worker.invoke import Invoker, Surroundings
 from realtime_message.worker.lanes import Lanes, Turns
 from realtime_message.worker.lease_hold import LeaseHold
 from realtime_message.worker.retry import RetryPolicy
 from realtime_message.worker.runners import Runners
 from realtime_message.worker.running import Running
 from realtime_message.worker.settle import Settler
+from realtime_message.worker.surroundings import Surroundings
 from realtime_message.worker.suspects import Suspects
 from realtime_message.worker.threads import HandlerThreads
 
@@ -28,6 +29,9 @@ class Handling:
 
     Attributes:
         running: what handlers work on now.
+
+    Raises:
+        AppError: a handler asks for what nothing fits.
     """
 
     def __init__(self, equipment: Equipment, on_failure: Callable[[BaseException], None]) -> None:
@@ -44,13 +48,10 @@ class Handling:
         )
         settler = Settler(policy, equipment.observe)
         self._suspects = Suspects(settler.begin)
-        dispatcher = Dispatcher(
-            equipment.app.message_handlers,
-            Invoker(self._surroundings, self._threads),
-            self.running,
-            settler,
-            settings.unhandled,
+        binder = Binder(
+            equipment.app, equipment.resources, self._surroundings.context, self._threads
         )
+        dispatcher = Dispatcher(binder.bind_all(), self.running, settler, settings.unhandled)
         self._runners = Runners(self._turns, dispatcher.handle, settings.concurrency, on_failure)
 
     def announce_stop(self) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from realtime_message.errors import LeaseLostError
 from realtime_message.streams.contracts import PartitionReader
 from realtime_message.telemetry.worker_metrics import Loss
+from realtime_message.worker.batcher import Batcher
+from realtime_message.worker.calls import BoundHandler
 from realtime_message.worker.committer import Committer
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.lanes import Lanes
@@ -50,6 +52,7 @@ class HeldPartition:
         self._is_draining = False
         self._errands: set[asyncio.Task[None]] = set()
         self._retries: set[asyncio.TimerHandle] = set()
+        self._batchers: dict[BoundHandler, Batcher] = {}
         self._progress = asyncio.Event()
 
     @property
@@ -81,9 +84,18 @@ class HeldPartition:
         self.committer.finish(delivery.entry.id)
         self.lanes.finish(delivery)
 
+    def finish_within(self, delivery: Delivery) -> None:
+        """Acknowledge a message of a batch while a later one of its channel is in hand."""
+        self.committer.finish(delivery.entry.id)
+        self.lanes.drop(delivery)
+
     def let_go(self, delivery: Delivery) -> None:
         """Let a channel go on whose message needs no acknowledgement. For errands."""
         self.lanes.finish(delivery)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """After something was settled outside a runner: there may be more to hand out or read."""
         self._on_ready()
         self.wake()
 
@@ -110,20 +122,35 @@ class HeldPartition:
         timer = asyncio.get_running_loop().call_later(delay_seconds, retry)
         self._retries.add(timer)
 
-    def run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
-        """Run something that is no handler beside the others; a drain waits for it.
+    def run_errand(self, errand: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside the runners; a drain waits for it.
 
         A lost lease ends the tenure, any other error stops the worker.
         """
         task = asyncio.create_task(errand, name=f"errand of partition {self.number}")
         self._errands.add(task)
         task.add_done_callback(self._errand_done)
+        return task
+
+    def batcher(self, handler: BoundHandler, make: Callable[[], Batcher]) -> Batcher:
+        """Return what gathers this partition's messages for a handler."""
+        found = self._batchers.get(handler)
+        if found is None:
+            found = self._batchers[handler] = make()
+        return found
+
+    def cut_short(self) -> None:
+        """Cancel the batches at work: a drain has waited for them in vain."""
+        for batcher in self._batchers.values():
+            batcher.cancel()
 
     def drain(self) -> None:
         """Hand out nothing more. What was read and not begun is left to the next owner."""
         self._is_draining = True
         self.lanes.close()
         self.suspects.forget(self.number)
+        for batcher in self._batchers.values():
+            batcher.forget()
         for timer in self._retries:
             timer.cancel()
         self._retries.clear()

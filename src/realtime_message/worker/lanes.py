@@ -129,8 +129,7 @@ class Lanes:
         """Let a delivery that was taken go; the next one of its channel becomes ready."""
         if self._is_closed:
             return
-        self._messages -= 1
-        self._bytes -= _size(delivery)
+        self.drop(delivery)
         channel = delivery.message.channel
         waiting = self._waiting.get(channel)
         if waiting is None:
@@ -139,6 +138,31 @@ class Lanes:
         self.make_ready(waiting.popleft())
         if not waiting:
             del self._waiting[channel]
+
+    def take_following(self, first: Delivery, count: int) -> list[Delivery]:
+        """Take up to `count` deliveries that wait behind one that was taken, for the same batch.
+
+        Only such as may begin without further ado. They are over with `drop`, or `put_back`.
+        """
+        waiting = self._waiting.get(first.message.channel)
+        taken: list[Delivery] = []
+        while waiting and len(taken) < count and waiting[0].is_recorded:
+            taken.append(waiting.popleft())
+        if waiting is not None and not waiting:
+            del self._waiting[first.message.channel]
+        return taken
+
+    def put_back(self, deliveries: list[Delivery]) -> None:
+        """Let deliveries of one channel, taken as following, wait again: before all others."""
+        if deliveries and not self._is_closed:
+            channel = deliveries[0].message.channel
+            self._waiting.setdefault(channel, deque()).extendleft(reversed(deliveries))
+
+    def drop(self, delivery: Delivery) -> None:
+        """Let a delivery go while another one of its channel keeps the lane busy."""
+        if not self._is_closed:
+            self._messages -= 1
+            self._bytes -= _size(delivery)
 
     def close(self) -> None:
         """Hand out nothing more and forget what waits; what was taken ends without an effect."""

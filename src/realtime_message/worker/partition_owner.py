@@ -176,6 +176,7 @@ class PartitionOwner:
         late = self._handling.running.of(held)
         log.warning("handlers.cancelled", partition=self.partition, count=len(late))
         self._handling.running.abandon(late)
+        held.cut_short()
         asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._stop_waiting, held)
 
     def _stop_waiting(self, held: HeldPartition) -> None:

@@ -11,7 +11,7 @@ import sys
 
 import uvloop
 
-from realtime_message.app import App
+from realtime_message.app import App, check_handlers
 from realtime_message.errors import EXIT_INTERRUPTED, RealtimeMessageError
 from realtime_message.settings import Settings, check_settings, load_settings
 from realtime_message.streams import open_streams
@@ -23,6 +23,7 @@ from realtime_message.worker.lifecycle import StopRequest, stop_on_signals
 from realtime_message.worker.names import make_names
 from realtime_message.worker.observation import Observation
 from realtime_message.worker.receipts import Receipts
+from realtime_message.worker.resources import open_resources
 from realtime_message.worker.server_api import ServerApi
 from realtime_message.worker.status_server import StatusServer
 from realtime_message.worker.worker import Worker
@@ -75,6 +76,7 @@ async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
     Raises:
         StartupError: it cannot start; the text says what to do.
     """
+    check_handlers(app.message_handlers.values, app.resources)
     names = make_names(settings.worker.id)
     metrics = WorkerMetrics()
     replies = ServerApi(settings.gateway.api_url, settings.gateway.api_key)
@@ -88,10 +90,12 @@ async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
         stack.push_async_callback(streams.close)
         stack.push_async_callback(replies.close)
         stack.push_async_callback(observation.close)
+        resources = await stack.enter_async_context(open_resources(app))
         worker = Worker(
             Equipment(
                 settings=settings.worker,
                 app=app,
+                resources=resources,
                 streams=streams,
                 names=names,
                 replies=replies,

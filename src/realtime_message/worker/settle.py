@@ -37,14 +37,26 @@ class Settler:
         """Act on the end of an attempt; `error` is what the handler raised."""
         held = delivery.held
         if held.hold.is_lost:
-            self._observe(delivery, Outcome.abandoned, took_seconds)
+            self.abandon(delivery, took_seconds)
         elif error is None:
             held.finish(delivery)
             self._observe(delivery, Outcome.ack, took_seconds)
         elif delivery.cancel_cause is CancelCause.abandoned:
-            self._observe(delivery, Outcome.abandoned, took_seconds)
+            self.abandon(delivery, took_seconds)
         else:
             self._settle_failed(delivery, error, took_seconds)
+
+    def settle_within(self, delivery: Delivery, took_seconds: float) -> None:
+        """Acknowledge a message of a batch while a later one of its channel is in hand."""
+        if delivery.held.hold.is_lost:
+            self.abandon(delivery, took_seconds)
+        else:
+            delivery.held.finish_within(delivery)
+            self._observe(delivery, Outcome.ack, took_seconds)
+
+    def abandon(self, delivery: Delivery, took_seconds: float) -> None:
+        """Leave a message to the next owner."""
+        self._observe(delivery, Outcome.abandoned, took_seconds)
 
     def pass_over(self, delivery: Delivery) -> None:
         """Acknowledge a message that no handler wants."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from realtime_message.errors import AppError
 from realtime_message.telemetry.logs import get_logger
 from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.handling import Handling
@@ -38,13 +37,11 @@ class Worker:
         keeper_type: renews the leases; a simulation renews them without a thread.
 
     Raises:
-        StartupError: the app has no handler, or the settings contradict the layout.
+        StartupError: a handler asks for what nothing fits, or the settings contradict the layout.
     """
 
     def __init__(self, equipment: Equipment, keeper_type: type[LeaseKeeper] = LeaseKeeper) -> None:
         app, settings = equipment.app, equipment.settings
-        if not app.message_handlers.patterns:
-            raise AppError("the app has no handler: declare one with @app.on_message()")
         self.equipment = equipment
         self.failure = Failure()
         self.handling = Handling(equipment, self.failure.meet)

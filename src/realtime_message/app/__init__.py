@@ -1,0 +1,20 @@
+"""What a user declares: handlers, hooks, resources, middleware. No HTTP, no Redis."""
+
+from realtime_message.app.app import App
+from realtime_message.app.handler import BatchRule, Handler
+from realtime_message.app.parameters import Parameter, Source, check_handlers, read_parameters
+from realtime_message.app.payloads import decoder_of
+from realtime_message.app.resource import Resource, in_opening_order
+
+__all__ = [
+    "App",
+    "BatchRule",
+    "Handler",
+    "Parameter",
+    "Resource",
+    "Source",
+    "check_handlers",
+    "decoder_of",
+    "in_opening_order",
+    "read_parameters",
+]

@@ -1,0 +1,178 @@
+"""App: a user's handlers and hooks, and how a channel pattern finds them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from realtime_message.app.handler import BatchRule, Handler, make_handler, name_of
+from realtime_message.app.resource import Resource
+from realtime_message.errors import AppError
+from realtime_message.patterns import PatternTable
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MAX_BATCH = 10_000
+
+
+class App:
+    """A user's handlers and hooks.
+
+    A worker runs the handlers (`on_message`, `on_batch`), the callback service the hooks
+    (`on_connect`, `on_subscribe`, `on_publish`). Of several channel patterns the most specific one
+    that matches is used: one without `*`, then the one with more literal characters.
+    """
+
+    def __init__(self) -> None:
+        self.message_handlers: PatternTable[Handler] = PatternTable()
+        self.subscribe_hooks: PatternTable[Handler] = PatternTable()
+        self.publish_hooks: PatternTable[Handler] = PatternTable()
+        self.connect_hook: Handler | None = None
+        self.resources: dict[str, Resource] = {}
+        self.middlewares: list[Callable[..., Any]] = []
+
+    def on_message(self, pattern: str = "*") -> Callable[[F], F]:
+        """Register a handler that takes one message at a time.
+
+        What it gets is found by annotation and name: `message: Message`, `context: Context`, the
+        client's data as a type of your own (a msgspec Struct, a pydantic model, a dataclass, dict),
+        and resources by their names. Functions that are no coroutines run in threads.
+
+        Raises:
+            AppError: the pattern is taken, or the function takes nothing.
+        """
+        return self._registrar(self.message_handlers, "on_message", pattern)
+
+    def on_batch(
+        self, pattern: str = "*", *, max_messages: int = 200, max_wait_seconds: float = 0.05
+    ) -> Callable[[F], F]:
+        """Register a handler that takes several messages at once: `(messages: list[Message])`.
+
+        The messages of one partition, those of a channel in order. When it raises, halves of the
+        batch are tried until the failing message is alone; the others of its channel wait for it.
+
+        Args:
+            pattern: the channel pattern.
+            max_messages: the largest batch.
+            max_wait_seconds: how long the first message waits for more.
+
+        Raises:
+            AppError: the pattern is taken, the function takes nothing, or a limit makes no sense.
+        """
+        if not 1 <= max_messages <= _MAX_BATCH or max_wait_seconds < 0:
+            raise AppError(
+                f"@app.on_batch: max_messages must be 1 to {_MAX_BATCH} and max_wait_seconds not "
+                f"negative, not {max_messages} and {max_wait_seconds}"
+            )
+        rule = BatchRule(max_messages, max_wait_seconds)
+        return self._registrar(self.message_handlers, "on_batch", pattern, rule)
+
+    def resource(self, function: F) -> F:
+        """Register what handlers take by the function's name, opened at the worker's start.
+
+        A generator yields it and closes it after the drain; a plain function returns it.
+
+        Raises:
+            AppError: the name is taken.
+        """
+        name = function.__name__
+        if name in self.resources:
+            raise AppError(f'@app.resource on {name_of(function)}: there is a "{name}" already')
+        self.resources[name] = Resource(name, function)
+        return function
+
+    def middleware(self, function: F) -> F:
+        """Register `async def (message, context, call_next)`, run around every on_message handler.
+
+        It calls `await call_next()` once, or not at all. The first one registered is the outermost.
+
+        Raises:
+            AppError: it is no coroutine function of three parameters.
+        """
+        if not inspect.iscoroutinefunction(function) or _count_parameters(function) != 3:  # noqa: PLR2004
+            raise AppError(
+                f"@app.middleware on {name_of(function)}: it must be "
+                "`async def (message, context, call_next)`"
+            )
+        self.middlewares.append(function)
+        return function
+
+    def on_subscribe(self, pattern: str = "*") -> Callable[[F], F]:
+        """Register a hook `(event: SubscribeEvent) -> SubscribeReply | None`; None permits.
+
+        Raises:
+            AppError: the pattern is taken, or the function's signature does not fit.
+        """
+        return self._registrar(self.subscribe_hooks, "on_subscribe", pattern)
+
+    def on_publish(self, pattern: str = "*") -> Callable[[F], F]:
+        """Register a hook `(event: PublishEvent) -> PublishReply | None`; None permits.
+
+        Raises:
+            AppError: the pattern is taken, or the function's signature does not fit.
+        """
+        return self._registrar(self.publish_hooks, "on_publish", pattern)
+
+    def on_connect(self, function: F) -> F:
+        """Register the hook `(event: ConnectEvent) -> ConnectReply | None`.
+
+        None leaves the decision to the token in the client's data, or to the anonymous setting.
+
+        Raises:
+            AppError: there is one already, or the function's signature does not fit.
+        """
+        if self.connect_hook is not None:
+            raise AppError(
+                f"{name_of(function)}: the app has an on_connect hook already, "
+                f"{self.connect_hook.name}; keep one of them"
+            )
+        _check_shape(function, "on_connect")
+        self.connect_hook = make_handler(function)
+        return function
+
+    def _registrar(
+        self,
+        table: PatternTable[Handler],
+        decorator: str,
+        pattern: str,
+        batch: BatchRule | None = None,
+    ) -> Callable[[F], F]:
+        if not isinstance(pattern, str):
+            raise AppError(f'@app.{decorator} wants a channel pattern: @app.{decorator}("chat:*")')
+
+        def register(function: F) -> F:
+            _check_shape(function, decorator)
+            try:
+                table.add(pattern, make_handler(function, pattern, batch))
+            except ValueError as error:
+                raise AppError(f"@app.{decorator} on {name_of(function)}: {error}") from None
+            return function
+
+        return register
+
+
+def _check_shape(function: Callable[..., Any], decorator: str) -> None:
+    """Refuse at once what can never be called; types are looked at when a process starts.
+
+    Raises:
+        AppError: it is no function, takes nothing, or is a hook that wants more than the event.
+    """
+    is_hook = decorator not in ("on_message", "on_batch")
+    wanted = "(event)" if is_hook else "at least the message"
+    if not callable(function) or inspect.isclass(function):
+        raise AppError(f"@app.{decorator} on {function!r}: it must be a function")
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise AppError(f"@app.{decorator} on {name_of(function)}: it must not yield")
+    count = _count_parameters(function)
+    if count == 0 or (is_hook and count > 1):
+        raise AppError(
+            f"@app.{decorator} on {name_of(function)}{inspect.signature(function)}: "
+            f"the function must take {wanted}"
+        )
+
+
+def _count_parameters(function: Callable[..., Any]) -> int:
+    """How many parameters must be given."""
+    parameters = inspect.signature(function).parameters.values()
+    return sum(p.default is p.empty and p.kind is not p.VAR_KEYWORD for p in parameters)

@@ -1,0 +1,412 @@
+"""Typed payloads, resources, middleware and batches, in whole workers in memory."""
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+import pytest
+
+from realtime_message import App, Context, Message, Reject, Retry
+from realtime_message.errors import AppError, StartupError
+from realtime_message.telemetry.worker_metrics import Outcome
+from realtime_message.worker.resources import open_resources
+from support.memory_streams import MemoryStreams
+from support.virtual_time import in_virtual_time
+from support.worker_harness import RunningWorker, until
+
+
+class Said(msgspec.Struct):
+    """What the messages of these tests carry."""
+
+    text: str
+
+
+class Number(msgspec.Struct):
+    """What they do not."""
+
+    number: int
+
+
+def make_streams(partition_count: int = 1) -> MemoryStreams:
+    return MemoryStreams(partition_count, asyncio.get_running_loop().time)
+
+
+@in_virtual_time
+async def test_payload_arrives_as_the_type_of_the_annotation() -> None:
+    """Beside the message, the context and a resource, if the handler wants them."""
+    streams = make_streams()
+    app, seen = App(), []
+
+    @app.on_message("both:*")
+    async def both(said: Said, message: Message, pool: list[str], context: Context) -> None:
+        seen.append((said, message.channel, pool, context.attempt))
+
+    @app.on_message("plain:*")
+    async def plain(said: dict) -> None:
+        seen.append(said)
+
+    app.resources["pool"] = None
+    worker = RunningWorker(streams, app, resources={"pool": ["p"]})
+    streams.append("both:1", "hello")
+    streams.append("plain:1", "there")
+    await until(lambda: streams.unfinished == 0)
+    assert (Said("hello"), "both:1", ["p"], 1) in seen
+    assert {"text": "there"} in seen
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_payload_that_does_not_fit_is_a_dead_letter_and_no_retry_loop() -> None:
+    """At the first attempt, with the reason."""
+    streams = make_streams()
+    app = App()
+
+    @app.on_message()
+    async def handle(number: Number) -> None:
+        raise AssertionError(number)
+
+    worker = RunningWorker(streams, app)
+    streams.append("a", "x")
+    await until(lambda: streams.unfinished == 0)
+    (letter,) = streams.dead
+    assert letter.reason.startswith("the payload does not fit Number: Object missing required")
+    assert worker.count(Outcome.retry) == 0
+    await worker.stop()
+
+
+async def test_sync_handlers_run_in_threads_and_get_the_same() -> None:
+    """Their errors are outcomes too."""
+    streams = MemoryStreams(1)
+    app, seen = App(), []
+
+    @app.on_message("ok:*")
+    def handle(said: Said, context: Context) -> None:
+        seen.append((said.text, context.attempt, threading.current_thread().name[:7]))
+
+    @app.on_message("bad:*")
+    def refuse(_message: Message) -> None:
+        raise Reject("no")
+
+    worker = RunningWorker(streams, app)
+    streams.append("ok:1", "hello")
+    streams.append("bad:1")
+    await until(lambda: streams.unfinished == 0)
+    assert seen == [("hello", 1, "handler")]
+    assert [letter.reason for letter in streams.dead] == ["no"]
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_middleware_wraps_every_handler_first_one_outermost() -> None:
+    """It sees what is raised, shares the context, and may keep the handler from running."""
+    streams = make_streams()
+    app, seen = App(), []
+
+    @app.middleware
+    async def outer(
+        message: Message, context: Context, call_next: Callable[[], Awaitable[None]]
+    ) -> None:
+        seen.append(f"outer {message.text} {context.attempt}")
+        try:
+            await call_next()
+        finally:
+            seen.append("outer end")
+
+    @app.middleware
+    async def inner(message: Message, _context: Context, call_next: Callable[[], object]) -> None:
+        if message.text != "kept":
+            await call_next()
+
+    @app.on_message()
+    async def handle(message: Message) -> None:
+        seen.append(f"handler {message.text}")
+        if message.text == "bad":
+            raise Reject("no")
+
+    worker = RunningWorker(streams, app)
+    for text in ("fine", "bad", "kept"):
+        streams.append("a", text)
+    await until(lambda: streams.unfinished == 0)
+    assert seen == [
+        *("outer fine 1", "handler fine", "outer end"),
+        *("outer bad 1", "handler bad", "outer end"),
+        *("outer kept 1", "outer end"),
+    ]
+    assert len(streams.dead) == 1
+    await worker.stop()
+
+
+async def test_resources_are_opened_in_order_and_closed_in_the_other() -> None:
+    """Generators close, functions only return; what opened before a failure is closed."""
+    app, seen = App(), []
+
+    @app.resource
+    async def pool() -> AsyncIterator[str]:
+        seen.append("open pool")
+        yield "pool"
+        seen.append("close pool")
+
+    @app.resource
+    def repository(pool: str) -> str:
+        return f"repository on {pool}"
+
+    async with open_resources(app) as resources:
+        assert resources == {"pool": "pool", "repository": "repository on pool"}
+    with pytest.raises(KeyError):
+        async with open_resources(app):
+            raise KeyError
+    assert seen == ["open pool", "close pool"] * 2
+
+    @app.resource
+    async def broken(pool: str) -> str:
+        raise ConnectionError("no route")
+
+    with pytest.raises(StartupError, match='"broken" could not be opened: ConnectionError: no'):
+        async with open_resources(app):
+            pass
+    assert seen == ["open pool", "close pool"] * 3
+
+
+@in_virtual_time
+async def test_handler_that_nothing_fits_stops_the_start() -> None:
+    """A worker that cannot call its handlers does not run."""
+    app = App()
+
+    @app.on_message()
+    async def handle(message: Message, pool: object, other: object) -> None: ...
+
+    with pytest.raises(AppError, match='nothing fits the parameter "other'):
+        RunningWorker(make_streams(), app)
+
+
+class Batches:
+    """A batch handler that notes what it gets, and fails as the test says."""
+
+    def __init__(self, *, max_messages: int = 200, max_wait_seconds: float = 0.05) -> None:
+        self.app = App()
+        self.calls: list[list[str]] = []
+        self.handled: dict[str, list[str]] = defaultdict(list)
+        self.fail: Callable[[list[str]], None] = lambda texts: None
+        self.work_seconds = 0.0
+
+        @self.app.on_batch(max_messages=max_messages, max_wait_seconds=max_wait_seconds)
+        async def handle(messages: list[Message]) -> None:
+            texts = [message.text for message in messages]
+            self.calls.append(texts)
+            await asyncio.sleep(self.work_seconds)
+            self.fail(texts)
+            for message in messages:
+                self.handled[message.channel].append(message.text)
+
+
+@in_virtual_time
+async def test_messages_are_gathered_for_a_moment() -> None:
+    """Those of many channels and of one busy channel, those of a channel in order."""
+    streams, batches = make_streams(), Batches()
+    worker = RunningWorker(streams, batches.app)
+    await until(lambda: worker.partitions == [0])
+    for number in range(60):
+        streams.append(f"c:{number % 3}", str(number))
+    await until(lambda: streams.unfinished == 0)
+    assert len(batches.calls) <= 2
+    for channel in range(3):
+        assert batches.handled[f"c:{channel}"] == [str(n) for n in range(channel, 60, 3)]
+    assert worker.count(Outcome.ack) == 60
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_batch_is_never_larger_than_its_rule() -> None:
+    """And a full one does not wait."""
+    streams, batches = make_streams(), Batches(max_messages=7, max_wait_seconds=3600)
+    worker = RunningWorker(streams, batches.app)
+    for number in range(70):
+        streams.append(f"c:{number % 10}", str(number))
+    await until(lambda: streams.unfinished == 0, 1)
+    assert {len(texts) for texts in batches.calls} == {7}
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_few_messages_wait_no_longer_than_the_rule_says() -> None:
+    """A lone message is handled after max_wait_seconds."""
+    streams, batches = make_streams(), Batches(max_wait_seconds=2.0)
+    loop = asyncio.get_running_loop()
+    worker = RunningWorker(streams, batches.app)
+    await until(lambda: worker.partitions == [0])
+    streams.append("a", "1")
+    began_at = loop.time()
+    await until(lambda: streams.unfinished == 0)
+    assert 1.9 <= loop.time() - began_at <= 2.2
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_failing_batch_is_narrowed_to_the_failing_message() -> None:
+    """All others are handled; the later ones of its channel wait for it."""
+    streams, batches = make_streams(), Batches()
+    attempts = 0
+
+    def fail(texts: list[str]) -> None:
+        nonlocal attempts
+        if "13" in texts:
+            attempts += texts == ["13"]
+            if attempts < 3:
+                raise ValueError("13 is bad luck")
+
+    batches.fail = fail
+    worker = RunningWorker(streams, batches.app)
+    await until(lambda: worker.partitions == [0])
+    for number in range(40):
+        streams.append(f"c:{number % 4}", str(number))
+    await until(lambda: streams.unfinished == 0)
+    for channel in range(4):
+        assert batches.handled[f"c:{channel}"] == [str(n) for n in range(channel, 40, 4)]
+    assert not streams.dead
+    assert worker.count(Outcome.retry) == 2
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_poison_in_a_batch_becomes_the_only_dead_letter() -> None:
+    """After its attempts, and its channel goes on."""
+    streams, batches = make_streams(), Batches()
+
+    def fail(texts: list[str]) -> None:
+        if "5" in texts:
+            raise ValueError("poison")
+
+    batches.fail = fail
+    worker = RunningWorker(streams, batches.app, max_attempts=3)
+    for number in range(20):
+        streams.append("a", str(number))
+    await until(lambda: streams.unfinished == 0)
+    assert batches.handled["a"] == [str(n) for n in range(20) if n != 5]
+    assert [letter.attempts for letter in streams.dead] == [3]
+    await worker.stop()
+
+
+@in_virtual_time
+@pytest.mark.parametrize("error", [ConnectionError("the database is away"), Retry(1.0)])
+async def test_outage_is_not_looked_into(error: Exception) -> None:
+    """A lost connection is nobody's fault: the whole batch comes again, halves are not tried."""
+    streams, batches = make_streams(), Batches()
+    calls = 0
+
+    def fail(_texts: list[str]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls <= 2:
+            raise error
+
+    batches.fail = fail
+    worker = RunningWorker(streams, batches.app)
+    for number in range(50):
+        streams.append(f"c:{number % 5}", str(number))
+    await until(lambda: streams.unfinished == 0)
+    assert sum(len(texts) == 1 for texts in batches.calls) == 0
+    for channel in range(5):
+        assert batches.handled[f"c:{channel}"] == [str(n) for n in range(channel, 50, 5)]
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_batch_over_its_time_limit_is_cancelled() -> None:
+    """And comes again as a whole."""
+    streams, batches = make_streams(), Batches()
+    batches.work_seconds = 60.0
+    worker = RunningWorker(streams, batches.app, handler_timeout_seconds=5)
+    streams.append("a", "1")
+    await until(lambda: worker.count(Outcome.retry) == 1, 10)
+    batches.work_seconds = 0.0
+    await until(lambda: streams.unfinished == 0)
+    assert batches.handled["a"] == ["1"]
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_typed_batch_leaves_out_what_does_not_fit() -> None:
+    """A misfit is a dead letter; the rest of the batch is handled."""
+    streams = make_streams()
+    app, seen = App(), []
+
+    class Word(msgspec.Struct):
+        text: str
+
+        def __post_init__(self) -> None:
+            if self.text == "bad":
+                raise ValueError("bad word")
+
+    @app.on_batch()
+    async def handle(words: list[Word]) -> None:  # type: ignore[valid-type]
+        seen.extend(word.text for word in words)
+
+    handle.__annotations__["words"] = list[Word]
+    worker = RunningWorker(streams, app)
+    for text in ("one", "bad", "two"):
+        streams.append("a", text)
+    await until(lambda: streams.unfinished == 0)
+    assert seen == ["one", "two"]
+    (letter,) = streams.dead
+    assert "does not fit Word: bad word" in letter.reason
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_drain_waits_for_the_batch_at_work_and_leaves_the_rest() -> None:
+    """What is gathered and not begun is for the next owner; nothing is handled twice."""
+    streams, batches = make_streams(), Batches(max_messages=10)
+    batches.work_seconds = 2.0
+    first = RunningWorker(streams, batches.app, "a")
+    for number in range(45):
+        streams.append(f"c:{number % 15}", str(number))
+    await until(lambda: len(batches.calls) == 1)
+    await first.stop()
+    assert sum(map(len, batches.handled.values())) == 10
+    batches.work_seconds = 0.0
+    second = RunningWorker(streams, batches.app, "b")
+    await until(lambda: streams.unfinished == 0)
+    for channel in range(15):
+        assert batches.handled[f"c:{channel}"] == [str(n) for n in range(channel, 45, 15)]
+    await second.stop()
+
+
+@in_virtual_time
+async def test_batch_that_the_drain_waits_for_in_vain_is_cut_short() -> None:
+    """Its messages come again, in order."""
+    streams, batches = make_streams(), Batches()
+    batches.work_seconds = 3600.0
+    first = RunningWorker(
+        streams, batches.app, "a", drain_timeout_seconds=3, handler_timeout_seconds=0
+    )
+    for number in range(6):
+        streams.append("a", str(number))
+    await until(lambda: len(batches.calls) == 1)
+    await first.stop()
+    assert first.metrics.released_count == 1
+    assert first.count(Outcome.abandoned) == 6
+    batches.work_seconds = 0.0
+    second = RunningWorker(streams, batches.app, "b")
+    await until(lambda: streams.unfinished == 0)
+    assert batches.handled["a"] == [str(n) for n in range(6)]
+    await second.stop()
+
+
+@in_virtual_time
+async def test_crash_in_a_batch_loses_nothing() -> None:
+    """All of it is delivered again."""
+    streams, batches = make_streams(), Batches()
+    batches.work_seconds = 3600.0
+    first = RunningWorker(streams, batches.app, "a", lease_seconds=1, handler_timeout_seconds=0)
+    for number in range(30):
+        streams.append(f"c:{number % 3}", str(number))
+    await until(lambda: len(batches.calls) == 1)
+    await first.crash()
+    batches.work_seconds = 0.0
+    second = RunningWorker(streams, batches.app, "b", lease_seconds=1)
+    await until(lambda: streams.unfinished == 0)
+    for channel in range(3):
+        assert batches.handled[f"c:{channel}"] == [str(n) for n in range(channel, 30, 3)]
+    await second.stop()
