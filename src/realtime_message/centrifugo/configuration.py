@@ -32,6 +32,8 @@ CALLBACK_SECRET_HEADER = "X-Callback-Secret"  # noqa: S105 - the header's name, 
 _CALLBACK_SECRET_VARIABLE = "CENTRIFUGO_VAR_CALLBACK_SECRET"  # noqa: S105 - a variable's name
 
 EventName = Literal["connect", "refresh", "subscribe", "publish", "sub_refresh", "rpc"]
+_CLIENT_EVENTS: tuple[EventName, ...] = ("connect", "refresh")
+_CHANNEL_EVENTS: tuple[EventName, ...] = ("subscribe", "publish", "sub_refresh")
 
 # Centrifugo splits a channel name at this text to find its namespace. No client uses it, so every
 # name, `room:1` and `a:b:c` included, follows the rules without namespace. It cannot be empty:
@@ -183,12 +185,11 @@ def _proxy(options: GatewayOptions, event: EventName) -> dict[str, Any]:
 
 
 def _client(options: GatewayOptions) -> dict[str, Any]:
-    switched: tuple[EventName, ...] = ("connect", "refresh")
     return {
         "allowed_origins": list(options.allowed_origins),
         "proxy": {
             event: {"enabled": True, **_proxy(options, event)}
-            for event in switched
+            for event in _CLIENT_EVENTS
             if event in options.events
         },
         "ping_interval": format_duration(options.ping_interval_seconds),
@@ -197,8 +198,7 @@ def _client(options: GatewayOptions) -> dict[str, Any]:
 
 
 def _channel(options: GatewayOptions) -> dict[str, Any]:
-    of_channels: tuple[EventName, ...] = ("subscribe", "publish", "sub_refresh")
-    events = [event for event in of_channels if event in options.events]
+    events = [event for event in _CHANNEL_EVENTS if event in options.events]
     rule = {
         "presence": True,
         "join_leave": True,
