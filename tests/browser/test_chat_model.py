@@ -20,7 +20,7 @@ _IMPORTS = """
     offset, epoch, recovered: false,
   });
   const receipt = (id, more = {}) => ({
-    id, channel: "room:lobby", partition: 3, worker: "1", attempt: 1, outcome: "ack", took_ms: 1,
+    id, channel: "room:lobby", partition: 3, worker: "1", attempt: 1, outcome: "ack", age_ms: 1,
     ...more,
   });
 """
@@ -126,12 +126,12 @@ def test_receipts_are_counted_once(page: Page) -> None:
         """
         const receipts = new Receipts();
         receipts.take({ data: { receipts: [receipt("a"), receipt("b", { partition: 5 })] } });
-        receipts.take({ data: receipt("c", { took_ms: 9, outcome: "skip" }) });
+        receipts.take({ data: receipt("c", { age_ms: 9, outcome: "skip" }) });
         receipts.take({ data: { receipts: [receipt("a")] } });
         receipts.take({ data: null });
         receipts.take({ data: { text: "something else" } });
         return [receipts.rows.map((row) => row.id), receipts.handled, [...receipts.counts],
-                receipts.medianMs(), receipts.partitionOf("room:lobby")];
+                receipts.medianAgeMs(), receipts.partitionOf("room:lobby")];
         """,
     ) == [["c", "b", "a"], 3, [[3, 2], [5, 1]], 1, 3]
 

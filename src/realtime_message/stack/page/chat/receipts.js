@@ -14,7 +14,7 @@ export class Receipts {
   #known = new Set();
   #latest = new Map(); // message id -> its last receipt
   #partitions = new Map(); // channel -> partition
-  #times = [];
+  #ages = [];
 
   /**
    * Take a publication of the receipts channel: one receipt, or a list under `receipts`.
@@ -37,9 +37,9 @@ export class Receipts {
     return this.#partitions.get(channel);
   }
 
-  /** The middle one of the latest handler times, in milliseconds, or undefined. */
-  medianMs() {
-    const sorted = [...this.#times].sort((one, other) => one - other);
+  /** The middle one of the latest times from sending to handled, in milliseconds, or undefined. */
+  medianAgeMs() {
+    const sorted = [...this.#ages].sort((one, other) => one - other);
     return sorted[Math.floor(sorted.length / 2)];
   }
 
@@ -58,8 +58,8 @@ export class Receipts {
     if (!DONE.has(outcome)) return;
     this.handled++;
     this.counts.set(partition, (this.counts.get(partition) ?? 0) + 1);
-    this.#times.push(receipt.took_ms);
-    if (this.#times.length > MAX_ROWS) this.#times.shift();
+    this.#ages.push(receipt.age_ms);
+    if (this.#ages.length > MAX_ROWS) this.#ages.shift();
   }
 }
 

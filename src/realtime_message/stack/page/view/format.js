@@ -17,9 +17,11 @@ export function workerName(worker) {
   return /^\d+$/.test(worker) ? `worker-${worker}` : worker;
 }
 
-/** 0.4 ms, 12 ms, 1.3 s. */
+/** 0.04 ms, 1.8 ms, 12 ms, 1.3 s. */
 export function duration(ms) {
   if (typeof ms !== "number") return "–";
+  if (ms < 0.01) return "< 0.01 ms";
   if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
-  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+  const digits = ms < 1 ? 2 : ms < 10 ? 1 : 0;
+  return `${ms.toFixed(digits)} ms`;
 }

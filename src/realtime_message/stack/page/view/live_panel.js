@@ -24,7 +24,7 @@ export class LivePanel {
     this.#figures.handled.textContent = String(handled);
     this.#figures.retries.textContent = String(retries);
     this.#figures.dead.textContent = String(deadLetters);
-    this.#figures.typical.textContent = duration(chat.receipts.medianMs());
+    this.#figures.typical.textContent = duration(chat.receipts.medianAgeMs());
     updateList(this.#partitions, bars(counts), createBar, refreshBar);
     const isFresh = !this.#isReset;
     this.#isReset = false;
