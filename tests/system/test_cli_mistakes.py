@@ -1,10 +1,8 @@
 """What a mistake gets: one clear sentence on stderr, the documented exit code, no traceback."""
 
-import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -255,40 +253,3 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "Traceback" in done.stderr
     assert "rtm: callback.token_secret is missing" in done.stderr
-
-
-def test_library_names_beside_the_user_do_no_harm(tmp_path: Path) -> None:
-    """A file called redis.py or typing.py in the working directory replaces no library."""
-    for name in ("redis", "uvicorn", "msgspec", "typing_extensions"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')\n")
-    (tmp_path / "shop.py").write_text(_APP)
-    script = str(Path(sys.executable).parent / "rtm")
-    done = subprocess.run(
-        [script, "worker", "shop:app"],
-        cwd=tmp_path,
-        env=clean_environment(REDIS_URL=_nowhere(), RTM_REDIS__STARTUP_TIMEOUT_SECONDS="0"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "the wrong module" not in done.stderr
-    assert "could not be reached" in done.stderr
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_worker_keeps_the_commands_process_id(
-    number: signal.Signals, tmp_path: Path, valkey: ValkeyServer
-) -> None:
-    """The process that was started is the one that serves: a signal to it drains it."""
-    (tmp_path / "shop.py").write_text(_APP)
-    environment = {"REDIS_URL": valkey.url, "RTM_REDIS__PREFIX": unique_prefix()}
-    command = [*RTM, "worker", "shop:app"]
-    worker = Background(command, tmp_path, clean_environment(**environment))
-    try:
-        worker.wait_for("worker.started", timeout_seconds=60)
-        os.kill(worker.process.pid, number)
-        assert worker.wait(timeout_seconds=60) == (130 if number == signal.SIGINT else 0)
-        assert "worker.stopped" in worker.output
-    finally:
-        worker.kill()

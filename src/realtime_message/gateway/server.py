@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from realtime_message.centrifugo.gateway_configuration import GatewayConfiguration
-from realtime_message.errors import PortInUseError
+from realtime_message.errors import EXIT_INTERRUPTED, PortInUseError
 from realtime_message.gateway.admission import ConfiguredAdmission
 from realtime_message.gateway.engine import Engine
 from realtime_message.gateway.server_api import ServerApi
@@ -39,23 +39,33 @@ class Listening(NamedTuple):
     internal_port: int
 
 
-def run_gateway(configuration: GatewayConfiguration) -> None:
+def run_gateway(configuration: GatewayConfiguration) -> int:
     """Run the embedded gateway until SIGTERM or SIGINT.
+
+    Returns:
+        the exit code: 0 after SIGTERM, 130 after SIGINT.
 
     Raises:
         ConfigurationError: a public key is not one.
         PortInUseError: another program listens on a port.
     """
+    received: list[int] = []
 
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def on_signal(number: int) -> None:
+            received.append(number)
+            stop.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, on_signal, number)
         await serve(configuration, stop=stop)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(run())
+    return EXIT_INTERRUPTED if received[:1] == [signal.SIGINT] else 0
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

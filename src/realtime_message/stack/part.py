@@ -50,7 +50,7 @@ def _callback(loaded: LoadedSettings, options: argparse.Namespace) -> int | None
     from realtime_message.callback.service import run_callback  # noqa: PLC0415 - this part only
 
     check_settings(loaded, "callback")
-    app = import_app(options.app) if options.app else App()
+    app = (lambda: import_app(options.app)) if options.app else App()
     return run_callback(loaded.settings, app, processes=options.processes)
 
 
@@ -61,7 +61,7 @@ def _worker(loaded: LoadedSettings, options: argparse.Namespace) -> int | None:
     return run_worker(loaded.settings, import_app(options.app))
 
 
-def _gateway(loaded: LoadedSettings, options: argparse.Namespace) -> None:
+def _gateway(loaded: LoadedSettings, options: argparse.Namespace) -> int | None:
     from realtime_message.centrifugo.configuration import (  # noqa: PLC0415 - this part only
         read_configuration,
     )
@@ -75,7 +75,7 @@ def _gateway(loaded: LoadedSettings, options: argparse.Namespace) -> None:
             file = Path(folder) / "centrifugo.json"
             write_configuration(loaded.settings, file)
             configuration = read_configuration(file, os.environ)
-    run_gateway(configuration)
+    return run_gateway(configuration)
 
 
 def _page(loaded: LoadedSettings, options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     """Centrifugo, or the embedded gateway in its place."""
 
     host: Annotated[str, option("Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, option("Port of WebSocket and server API.", ge=0, le=65535)] = 8000
+    port: Annotated[int, option("Port of WebSocket and server API.", ge=1, le=65535)] = 8000
     allowed_origins: Annotated[
         list[str],
         option(

@@ -1,0 +1,128 @@
+"""The commands that serve: what is started is what gets the signals, and what they do to it."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from support.background import Background
+from support.up_stack import RTM, clean_environment
+from support.valkey_server import ValkeyServer, free_port, unique_prefix
+
+pytestmark = pytest.mark.timeout(120)
+
+KEY = "k" * 32
+_APP = """
+from realtime_message import App, Message, PublishEvent
+
+app = App()
+
+
+@app.on_message()
+async def handle(message: Message) -> None:
+    print("WORD", message.text, flush=True)
+
+
+@app.on_publish()
+async def permit(event: PublishEvent) -> None:
+    return None
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path, valkey: ValkeyServer) -> dict[str, str]:
+    """The shared server under a prefix of the test's own, a key, and an app in the folder."""
+    (tmp_path / "shop.py").write_text(_APP)
+    return clean_environment(
+        REDIS_URL=valkey.url,
+        RTM_REDIS__PREFIX=unique_prefix(),
+        RTM_GATEWAY__PORT=str(free_port()),
+        CENTRIFUGO_TOKEN_HMAC_SECRET_KEY=KEY,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("arguments", "ready"),
+    [
+        (["worker", "shop:app"], "worker.started"),
+        (["callback", "shop:app", "--port", "0"], "callback.ready"),
+        (["callback", "shop:app", "--port", "0", "--processes", "2"], "callback.ready"),
+        (["gateway"], "gateway.ready"),
+    ],
+    ids=["worker", "callback", "callback of two", "gateway"],
+)
+def test_signal_to_the_command_ends_it_in_order(
+    arguments: list[str],
+    ready: str,
+    number: signal.Signals,
+    environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """The process that was started serves: SIGTERM gives 0, Ctrl-C 130, and no traceback."""
+    process = Background([*RTM, *arguments], tmp_path, environment)
+    try:
+        process.wait_for(ready, timeout_seconds=60)
+        os.kill(process.process.pid, number)
+        code = process.wait(timeout_seconds=60)
+        assert code == (130 if number == signal.SIGINT else 0), process.output
+        assert "Traceback" not in process.output
+    finally:
+        process.kill()
+
+
+def test_callback_answers_on_its_port(environment: dict[str, str], tmp_path: Path) -> None:
+    """`PORT` moves it, and /health/ready says that it can append."""
+    port = free_port()
+    process = Background([*RTM, "callback"], tmp_path, environment | {"PORT": str(port)})
+    try:
+        process.wait_for("callback.ready", timeout_seconds=60)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready") as answer:
+            assert answer.status == 200
+    finally:
+        process.send(signal.SIGTERM)
+        process.wait(timeout_seconds=60)
+        process.kill()
+
+
+def test_worker_reloads_its_source(environment: dict[str, str], tmp_path: Path) -> None:
+    """With --reload a change starts the worker anew, and Ctrl-C ends both."""
+    process = Background([*RTM, "worker", "shop:app", "--reload"], tmp_path, environment)
+    try:
+        process.wait_for("worker.started", timeout_seconds=60)
+        (tmp_path / "shop.py").write_text(_APP.replace("WORD", "another"))
+        process.wait_for("shop.py changed", timeout_seconds=60)
+        process.wait_for("worker.started", timeout_seconds=60, times=2)
+        process.send(signal.SIGINT)
+        assert process.wait(timeout_seconds=60) == 130
+        assert process.output.count("worker.stopped") == 2
+    finally:
+        process.kill()
+
+
+def test_library_names_beside_the_user_do_no_harm(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A file called redis.py or typing.py in the working directory replaces no library."""
+    for name in ("redis", "uvicorn", "msgspec", "typing_extensions"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')\n")
+    script = str(Path(sys.executable).parent / "rtm")
+    limit = {
+        "REDIS_URL": f"redis://127.0.0.1:{free_port()}",
+        "RTM_REDIS__STARTUP_TIMEOUT_SECONDS": "0",
+    }
+    done = subprocess.run(
+        [script, "worker", "shop:app"],
+        cwd=tmp_path,
+        env=environment | limit,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "the wrong module" not in done.stderr
+    assert "could not be reached" in done.stderr
