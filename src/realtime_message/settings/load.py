@@ -173,12 +173,12 @@ def _derive(settings: Settings) -> dict[str, str]:
     """Return the addresses by which the parts on one machine reach each other."""
     callback, gateway = settings.callback, settings.gateway
     return {
-        "gateway.callback_url": f"http://{_reachable(callback.host)}:{callback.port}",
-        "gateway.api_url": f"http://{_reachable(gateway.host)}:{gateway.port}/api",
+        "gateway.callback_url": f"http://{reachable(callback.host)}:{callback.port}",
+        "gateway.api_url": f"http://{reachable(gateway.host)}:{gateway.port}/api",
     }
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
     """Return an address by which a listener on this machine is reached from it."""
     if host in ("", "0.0.0.0"):  # noqa: S104 - compared, not bound
         return "127.0.0.1"

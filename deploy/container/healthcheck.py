@@ -1,0 +1,49 @@
+"""Whether what this container runs is well: exit code 0, or 1 and the reason.
+
+The file `health` in RTM_DATA_DIR holds the addresses to ask, one a line; all must answer with 200.
+Whoever starts in this container writes it. Without it there is nothing to ask.
+
+Standard library alone, and no package of ours: this runs every few seconds.
+"""
+
+import os
+import sys
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+
+TIMEOUT_SECONDS = 3.0
+OK = 200
+
+
+def addresses() -> list[str]:
+    """Return what to ask."""
+    file = Path(os.environ.get("RTM_DATA_DIR", ".rtm")) / "health"
+    return file.read_text("utf-8").split() if file.exists() else []
+
+
+def problem(address: str) -> str:
+    """Return why an address does not answer as it should; empty if it does."""
+    parts = urlsplit(address)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", parts.path)
+        answer = connection.getresponse()
+        text = answer.read(500).decode("utf-8", "replace").strip()
+    except (OSError, HTTPException) as error:
+        return f"{address}: {error}"
+    finally:
+        connection.close()
+    return "" if answer.status == OK else f"{address}: {answer.status} {text}"
+
+
+def main() -> int:
+    """Ask all; return the exit code."""
+    problems = [text for address in addresses() if (text := problem(address))]
+    for text in problems:
+        print(text)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
