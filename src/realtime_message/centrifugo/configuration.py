@@ -198,7 +198,7 @@ def _client(options: GatewayOptions) -> dict[str, Any]:
 
 
 def _channel(options: GatewayOptions) -> dict[str, Any]:
-    events = [event for event in _CHANNEL_EVENTS if event in options.events]
+    events: list[EventName] = [event for event in _CHANNEL_EVENTS if event in options.events]
     rule = {
         "presence": True,
         "join_leave": True,
