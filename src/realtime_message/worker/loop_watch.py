@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
-import traceback
 from collections.abc import Iterable
-from types import CodeType, FrameType
+from types import CodeType
 
 from realtime_message.app import Handler
 from realtime_message.telemetry.logs import get_logger
 from realtime_message.worker.lease_hold import Clock
+from realtime_message.worker.stacks import code_of, frame_of, is_on_stack, stack_text
 
 log = get_logger("worker.loop_watch")
 
 _BEAT_SECONDS = 0.1
 # Shorter blocks are common and harmless: a garbage collection, a large JSON document.
 _WARN_SECONDS = 1.0
-_MAX_FRAMES = 12
 
 
 class LoopWatch:
@@ -31,9 +29,7 @@ class LoopWatch:
 
     def __init__(self, handlers: Iterable[Handler], clock: Clock) -> None:
         self._names: dict[CodeType, str] = {
-            code: handler.name
-            for handler in handlers
-            if isinstance(code := getattr(handler.function, "__code__", None), CodeType)
+            code: handler.name for handler in handlers if (code := code_of(handler)) is not None
         }
         self._clock = clock
         self._beat_at = clock()
@@ -79,18 +75,13 @@ class LoopWatch:
         self._timer = asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._beat)
 
     def _report(self, silent_seconds: float) -> None:
-        frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001 - documented, despite its name
+        frame = frame_of(self._thread_id)
         log.error(
             "loop.blocked",
             seconds=round(silent_seconds, 2),
-            handler=self._handler_of(frame),
+            handler=next(
+                (name for code, name in self._names.items() if is_on_stack(code, frame)), "unknown"
+            ),
             advice="do blocking work in a handler declared with `def`, not `async def`",
-            stack="".join(traceback.format_stack(frame)[-_MAX_FRAMES:]) if frame else "",
+            stack=stack_text(frame),
         )
-
-    def _handler_of(self, frame: FrameType | None) -> str:
-        while frame is not None:
-            if frame.f_code in self._names:
-                return self._names[frame.f_code]
-            frame = frame.f_back
-        return "unknown"

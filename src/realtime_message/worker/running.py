@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from realtime_message.telemetry.logs import get_logger
 from realtime_message.worker.delivery import CancelCause, Delivery
 from realtime_message.worker.held_partition import HeldPartition
+from realtime_message.worker.stacks import stack_of_handler
+
+log = get_logger("worker.running")
 
 
 class Running:
@@ -57,10 +61,21 @@ class Running:
             self._timer = None
 
     def _cancel(self, delivery: Delivery, cause: CancelCause) -> None:
-        """Cancel a coroutine. A thread cannot be stopped: it is waited for, and only noted."""
+        """Cancel a coroutine. A thread cannot be stopped: it is named, and waited for."""
         delivery.cancel_cause = cause
-        if delivery.handler is not None and delivery.handler.is_async:
+        bound = delivery.handler
+        if bound is not None and bound.is_async:
             self._tasks[delivery].cancel()
+        elif bound is not None and cause is CancelCause.time_limit:
+            log.error(
+                "handler.overdue",
+                handler=bound.handler.name,
+                message=delivery.message.id,
+                channel=delivery.message.channel,
+                limit_seconds=self.time_limit_seconds,
+                advice="a thread cannot be stopped: give its calls time-outs of their own",
+                stack=stack_of_handler(bound.handler),
+            )
 
     def _arm(self, at: float) -> None:
         self._timer = asyncio.get_running_loop().call_at(at, self._check)
