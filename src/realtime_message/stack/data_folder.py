@@ -17,6 +17,8 @@ import msgspec
 from realtime_message.errors import ConfigurationError, StartupError
 from realtime_message.settings import Layer
 
+DEFAULT_FOLDER = ".rtm"
+
 #: What is made at the first start, by the name of its setting.
 SECRET_SETTINGS = ("callback.token_secret", "callback.secret", "gateway.api_key")
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from realtime_message.errors import ConfigurationError
 from realtime_message.settings import ChannelRule, LoadedSettings
 from realtime_message.settings.environment import environment_with
-from realtime_message.stack.data_folder import DataFolder
+from realtime_message.stack.data_folder import DEFAULT_FOLDER, DataFolder
 from realtime_message.stack.gateway_launch import (
     find_centrifugo,
     gateway_environment,
@@ -49,7 +49,7 @@ class UpOptions:
 
     app: str = DEMO_APP
     gateway: Literal["embedded", "centrifugo"] = "embedded"
-    data_folder: Path = field(default_factory=lambda: Path(".rtm"))
+    data_folder: Path = field(default_factory=lambda: Path(DEFAULT_FOLDER))
     page_port: int = 8080
     redis_port: int = 0
     workers: int = 1

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from realtime_message.settings import Layer, LoadedSettings, check_settings
 from realtime_message.settings.masking import mask
 from realtime_message.stack.browser import has_display, open_page
 from realtime_message.stack.combined_log import CombinedLog
-from realtime_message.stack.data_folder import SECRET_SETTINGS, DataFolder
+from realtime_message.stack.data_folder import DEFAULT_FOLDER, SECRET_SETTINGS, DataFolder
 from realtime_message.stack.foreground import run_in_foreground
 from realtime_message.stack.plan import ROOMS, UpOptions, make_parts, settle, wanted_ports
 from realtime_message.stack.ports import check_ports
@@ -71,13 +73,16 @@ def _published(loaded: LoadedSettings) -> Mapping[str, object]:
 
 def _addresses(loaded: LoadedSettings, options: UpOptions, seconds: float) -> list[tuple[str, str]]:
     settings = loaded.settings
+    # Commands in other terminals look into the folder of this name unless they are told another.
+    elsewhere = options.data_folder != Path(DEFAULT_FOLDER)
+    prefix = f"RTM_DATA_DIR={shlex.quote(str(options.data_folder))} " if elsewhere else ""
     return [
         ("Chat page", _page_url(options)),
         ("Gateway", f"ws://localhost:{settings.gateway.port}/connection/websocket"),
         ("Callback", f"{settings.gateway.callback_url}/health/ready"),
         ("Redis", mask(settings.redis.url)),
         ("Ready", f"in {seconds:.1f} s; Ctrl-C ends everything"),
-        ("Try", f"rtm publish {ROOMS[0]} hello     (in another terminal, in this folder)"),
+        ("Try", f"{prefix}rtm publish {ROOMS[0]} hello     (in another terminal, in this folder)"),
     ]
 
 
