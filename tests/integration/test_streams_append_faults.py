@@ -245,7 +245,8 @@ async def test_full_queue_refuses_at_once(
         appender = await streams.appender()
         own_server.pause()
         taken = [asyncio.create_task(appender.append(0, b"x" * 100)) for _ in range(10)]
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # submitted
+        await asyncio.sleep(0)  # written
         monkeypatch.setattr(pipeline, limit, 10)
         with pytest.raises(StreamsUnavailableError, match="too many appends wait"):
             await appender.append(0, b"y")

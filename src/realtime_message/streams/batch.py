@@ -30,16 +30,12 @@ class Batch:
         #: Who is told, and for a script what to send again if the server does not know it.
         self.waiting: list[tuple[OnAppended, Command | None]] = []
 
-    def add(self, command: bytes, on_appended: OnAppended, script_call: Command | None) -> None:
-        """Put one more append into the batch."""
+    def add(self, command: bytes, on_appended: OnAppended, script_call: Command | None) -> bool:
+        """Put one more append into the batch, and return whether there is room for another."""
         self.commands.append(command)
         self.waiting.append((on_appended, script_call))
         self.size_bytes += len(command)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the next append belongs into another batch."""
-        return len(self.waiting) >= self.max_entries or self.size_bytes >= MAX_BATCH_BYTES
+        return len(self.waiting) < self.max_entries and self.size_bytes < MAX_BATCH_BYTES
 
     def take_commands(self) -> bytes:
         """Return what to write; the batch keeps only who waits."""

@@ -25,9 +25,12 @@ from realtime_message.streams.server_errors import ReadOnlyServerError, ScriptMi
 from realtime_message.streams.wire import Command, Wire, pack
 from realtime_message.telemetry.logs import get_logger
 
+#: No batch is begun while more than this waits for an outcome.
 MAX_QUEUED_ENTRIES = 16_384
 MAX_QUEUED_BYTES = 64 * 1024 * 1024
 MAX_BATCH_ENTRIES = 512
+#: A barrier takes its time, whatever stands before it: what gathers meanwhile goes together.
+MAX_BARRIER_BATCH_ENTRIES = 8192
 RECONNECT_INITIAL_SECONDS = 0.05
 RECONNECT_MAX_SECONDS = 1.0
 
@@ -64,14 +67,13 @@ class Pipeline:
         self._script = script
         self._timeout_seconds = timeout_seconds
         self._barrier = barrier
-        # A barrier takes its time, whatever stands before it: what gathers meanwhile goes together.
-        self._max_batch_entries = MAX_BATCH_ENTRIES if barrier is None else MAX_QUEUED_ENTRIES
+        self._max_batch_entries = MAX_BARRIER_BATCH_ENTRIES if barrier else MAX_BATCH_ENTRIES
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
         self._batches: deque[Batch] = deque()
         self._in_flight: Batch | None = None
-        self._queued_entries = 0
-        self._queued_bytes = 0
+        #: The last of the batches, while appends may join it.
+        self._gathering: Batch | None = None
         #: Why appends fail at once; None while they are taken.
         self._refusal: str | None = "not connected yet"
         self._is_closed = False
@@ -101,24 +103,24 @@ class Pipeline:
             on_appended: told the outcome exactly once, never before this returns.
             script_call: for EVALSHA, its arguments after the hash.
         """
-        refusal = self._refusal
-        if self._queued_entries >= MAX_QUEUED_ENTRIES or self._queued_bytes >= MAX_QUEUED_BYTES:
-            refusal = "too many appends wait for Redis"
-        if refusal is not None:
-            error = StreamsUnavailableError(f"not appended: {refusal}")
-            self._loop.call_soon(on_appended, error)
-            return
-        self._queued_entries += 1
-        self._queued_bytes += len(command)
-        if not self._batches or self._batches[-1].is_full:
-            self._batches.append(self._new_batch(self._loop.time() + self._timeout_seconds))
+        batch = self._gathering
+        if batch is None:
+            refusal = self._refusal or self._overload()
+            if refusal is not None:
+                error = StreamsUnavailableError(f"not appended: {refusal}")
+                self._loop.call_soon(on_appended, error)
+                return
+            batch = self._gathering = self._new_batch(self._loop.time() + self._timeout_seconds)
+            self._batches.append(batch)
             self._loop.call_soon(self._flush)
-        self._batches[-1].add(command, on_appended, script_call)
+        if not batch.add(command, on_appended, script_call):
+            self._gathering = None
 
     async def close(self) -> None:
         """Take no more, wait for what was taken, and close the connection."""
         self._is_closed = True
         self._refusal = _CLOSED
+        self._gathering = None
         while self._batches or self._in_flight is not None:
             self._emptied.clear()
             await self._emptied.wait()  # ends: every batch has a deadline
@@ -127,6 +129,22 @@ class Pipeline:
             await asyncio.gather(self._reconnecting, return_exceptions=True)
         if self._wire is not None:
             self._wire.close()
+
+    def _overload(self) -> str | None:
+        """Return why no batch may begin: too much waits already."""
+        waiting = [*self._batches, self._in_flight] if self._in_flight else self._batches
+        if (
+            sum(len(batch.waiting) for batch in waiting) >= MAX_QUEUED_ENTRIES
+            or sum(batch.size_bytes for batch in waiting) >= MAX_QUEUED_BYTES
+        ):
+            return "too many appends wait for Redis"
+        return None
+
+    def _take_oldest(self) -> Batch:
+        batch = self._batches.popleft()
+        if batch is self._gathering:
+            self._gathering = None
+        return batch
 
     def _new_batch(self, deadline_at: float) -> Batch:
         timer = self._loop.call_at(deadline_at, self._expire_oldest)
@@ -137,7 +155,7 @@ class Pipeline:
         if self._in_flight is not None or not self._batches or not self.is_connected:
             return
         assert self._wire is not None  # noqa: S101 - is_connected says so
-        batch = self._in_flight = self._batches.popleft()
+        batch = self._in_flight = self._take_oldest()
         data, expected = batch.take_commands(), len(batch.waiting)
         if self._barrier is not None:
             remaining = batch.deadline_at - self._loop.time() - BARRIER_MARGIN_SECONDS
@@ -151,7 +169,7 @@ class Pipeline:
             self._wire.drop(f"gave no answer within {self._timeout_seconds:g} s")
         elif self._batches:
             text = f"not appended: no connection to Redis within {self._timeout_seconds:g} s"
-            self._finish(self._batches.popleft(), [], StreamsUnavailableError(text))
+            self._finish(self._take_oldest(), [], StreamsUnavailableError(text))
 
     def _on_replies(self, replies: list[Any], error: StreamsUnavailableError | None) -> None:
         batch, self._in_flight = self._in_flight, None
@@ -180,8 +198,6 @@ class Pipeline:
             shortfall: for those that were stored, but not as durably as they should be.
         """
         batch.timer.cancel()
-        self._queued_entries -= len(batch.waiting)
-        self._queued_bytes -= batch.size_bytes
         missing = [error] * (len(batch.waiting) - len(replies))
         unknown: list[tuple[OnAppended, Command]] = []
         for (on_appended, script_call), reply in zip(batch.waiting, replies + missing, strict=True):
@@ -204,8 +220,6 @@ class Pipeline:
         again = self._new_batch(deadline_at)
         for on_appended, script_call in unknown:
             again.add(pack(("EVAL", self._script.text, *script_call)), on_appended, None)
-        self._queued_entries += len(again.waiting)
-        self._queued_bytes += again.size_bytes
         self._batches.appendleft(again)
 
     def _tell(self, on_appended: OnAppended, outcome: Appended | Exception) -> None:
@@ -248,7 +262,7 @@ class Pipeline:
         self._refusal = _CLOSED if self._is_closed else str(error)
         while self._batches:
             waiting = StreamsUnavailableError(f"not appended: {error}")
-            self._finish(self._batches.popleft(), [], waiting)
+            self._finish(self._take_oldest(), [], waiting)
 
     async def _open(self) -> Wire:
         """Connect, and make sure that the script is known before the first batch needs it."""
