@@ -102,6 +102,11 @@ class TokenVerifier:
                     jwt.get_algorithm_by_name(algorithm).prepare_key(pem)
                 except (jwt.InvalidKeyError, TypeError) as error:
                     raise ValueError(f"the {algorithm[:2]} public key is no PEM: {error}") from None
+                except NotImplementedError:
+                    extra = "centrifuge-realtime-message[asymmetric]"
+                    raise ValueError(
+                        f"{algorithm[:2]} keys need one more package: pip install '{extra}'"
+                    ) from None
 
     def verify_connection(self, token: str, *, now: float | None = None) -> ConnectionToken:
         """Verify a connection token.
