@@ -33,7 +33,6 @@ def rigs(tmp_path_factory):
 def kind(request):
     """Which gateway; noted with the test's report for the summary."""
     if request.param == "centrifugo" and centrifugo_binary() is None:
-        # Skipped here and not by a mark: the report then has one line for all of them.
         pytest.skip("Centrifugo not found: set RTM_CENTRIFUGO_BIN or put it on PATH")
     request.node.user_properties.append(("gateway", request.param))
     return request.param
