@@ -224,6 +224,12 @@ class MemoryReader:
             self._claimed.add(entry.id)
         return entries
 
+    async def reread(self, entry_ids: Sequence[str]) -> list[Entry]:
+        await asyncio.sleep(0)
+        self._streams.enter("reread", self._lease.partition)
+        known = {entry.id: entry for entry in self._state.entries}
+        return [known[entry_id] for entry_id in entry_ids if entry_id in known]
+
     async def wait_for_entries(self, timeout_seconds: float) -> bool:
         self._streams.enter("wait_for_entries", self._lease.partition)
         try:

@@ -203,6 +203,13 @@ class PartitionReader(Protocol):
         """
         ...
 
+    async def reread(self, entry_ids: Sequence[str]) -> list[Entry]:
+        """Return entries that were returned before, without `attempts`; deleted ones are left out.
+
+        This changes nothing and is not fenced.
+        """
+        ...
+
     async def wait_for_entries(self, timeout_seconds: float) -> bool:
         """Block on a connection of its own until there are unread entries; False on time-out.
 

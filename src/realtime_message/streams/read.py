@@ -95,6 +95,16 @@ class RedisPartitionReader:
         self._was_woken = False
         return self._returned(entries)
 
+    async def reread(self, entry_ids: Sequence[str]) -> list[Entry]:
+        """Return entries once more. See contracts.PartitionReader.reread."""
+        replies = await self._session.call(
+            *[("XRANGE", self._stream, entry_id, entry_id) for entry_id in entry_ids]
+        )
+        for reply in replies:
+            if isinstance(reply, StreamsError):
+                raise reply
+        return [_entry(*rows[0]) for rows in replies if rows]
+
     async def wait_for_entries(self, timeout_seconds: float) -> bool:
         """Block until there are unread entries. See contracts.PartitionReader.wait_for_entries."""
         self._was_woken = await self._waiter.wait(await self._find_position(), timeout_seconds)

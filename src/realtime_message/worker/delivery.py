@@ -14,6 +14,7 @@ from realtime_message.streams.contracts import Entry
 if TYPE_CHECKING:
     from realtime_message.worker.calls import BoundHandler
     from realtime_message.worker.held_partition import HeldPartition
+    from realtime_message.worker.overflow import Stub
 
 
 class CancelCause(enum.Enum):
@@ -92,3 +93,12 @@ def deliver(entry: Entry, held: HeldPartition, *, is_fresh: bool) -> Delivery:
     if held.hold.lease.is_handed_over:
         return Delivery(entry, message, held, attempt, is_recorded=attempt == 1)
     return Delivery(entry, message, held, attempt, is_recorded=False, is_suspect=True)
+
+
+def redeliver(entry: Entry, held: HeldPartition, stub: Stub) -> Delivery:
+    """Return the delivery of an entry that was read again, as it was before."""
+    delivery = deliver(entry, held, is_fresh=True)
+    delivery.attempt = stub.attempt
+    delivery.is_recorded = stub.is_recorded
+    delivery.is_suspect = stub.is_suspect
+    return delivery

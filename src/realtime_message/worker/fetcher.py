@@ -16,6 +16,8 @@ _READ_COUNT = 100
 # How long one blocking wait lasts. An entry ends it at once; this bounds how long a connection that
 # died in silence, or a lost lease, goes unnoticed.
 _WAIT_SECONDS = 5.0
+# How often a full partition looks whether slow channels fill it.
+_LOOK_SECONDS = 1.0
 
 
 class Fetcher:
@@ -27,10 +29,17 @@ class Fetcher:
     Args:
         held: the partition.
         on_entries: called after entries were put into lanes, with their number.
+        slow_channels: returns the channels whose handlers have been at work for long.
     """
 
-    def __init__(self, held: HeldPartition, on_entries: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        held: HeldPartition,
+        on_entries: Callable[[int], None],
+        slow_channels: Callable[[HeldPartition], set[str]],
+    ) -> None:
         self._held = held
+        self._slow_channels = slow_channels
         self._reader = held.reader
         self._on_entries = on_entries
         self._is_taking_over = True
@@ -58,7 +67,8 @@ class Fetcher:
         held = self._held
         count = self._count_to_read()
         if not held.committer.has_finished and not (count and self._may_have_unread):
-            await held.wait_for_progress()
+            # Without room, a handler may become slow with nothing else happening.
+            await held.wait_for_progress(None if count else _LOOK_SECONDS)
         elif self._is_taking_over:
             await self._take_over(count)
         else:
@@ -94,6 +104,9 @@ class Fetcher:
     def _count_to_read(self) -> int:
         """How many entries fit; none while only a few do, since small reads cost the most."""
         lanes = self._held.lanes
+        if lanes.room < _READ_COUNT and not lanes.has_ready:
+            # All that is here waits behind something. If that is slow, others may be behind it.
+            lanes.make_room(self._held.channels_in_retry() | self._slow_channels(self._held))
         count = min(_READ_COUNT, lanes.room)
         return count if count == _READ_COUNT or count >= lanes.message_count else 0
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from realtime_message.errors import LeaseLostError
 from realtime_message.streams.contracts import PartitionReader
+from realtime_message.telemetry.logs import get_logger
 from realtime_message.telemetry.worker_metrics import Loss
+from realtime_message.worker.backoff import until_answered
 from realtime_message.worker.batcher import Batcher
 from realtime_message.worker.calls import BoundHandler
 from realtime_message.worker.committer import Committer
-from realtime_message.worker.delivery import Delivery
+from realtime_message.worker.delivery import Delivery, redeliver
 from realtime_message.worker.lanes import Lanes
 from realtime_message.worker.lease_hold import LeaseHold
 from realtime_message.worker.suspects import Suspects
+
+log = get_logger("worker.held_partition")
 
 
 class HeldPartition:
@@ -44,6 +49,7 @@ class HeldPartition:
         self.hold = hold
         self.reader = reader
         self.lanes = lanes
+        lanes.on_low = self._read_again
         self.committer = Committer(self.wake)
         self.suspects = suspects
         self.handling = 0
@@ -51,7 +57,7 @@ class HeldPartition:
         self._on_ready = on_ready
         self._is_draining = False
         self._errands: set[asyncio.Task[None]] = set()
-        self._retries: set[asyncio.TimerHandle] = set()
+        self._retries: dict[Delivery, asyncio.TimerHandle] = {}
         self._batchers: dict[BoundHandler, Batcher] = {}
         self._progress = asyncio.Event()
 
@@ -74,9 +80,11 @@ class HeldPartition:
         """Tell the fetcher that there is something to acknowledge, to read, or to give up."""
         self._progress.set()
 
-    async def wait_for_progress(self) -> None:
-        """Wait until `wake` was called since the last time."""
-        await self._progress.wait()
+    async def wait_for_progress(self, timeout_seconds: float | None = None) -> None:
+        """Wait until `wake` was called since the last time, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._progress.wait()
         self._progress.clear()
 
     def finish(self, delivery: Delivery) -> None:
@@ -116,11 +124,14 @@ class HeldPartition:
             return
 
         def retry() -> None:
-            self._retries.discard(timer)
+            del self._retries[delivery]
             self.make_ready(delivery)
 
-        timer = asyncio.get_running_loop().call_later(delay_seconds, retry)
-        self._retries.add(timer)
+        self._retries[delivery] = asyncio.get_running_loop().call_later(delay_seconds, retry)
+
+    def channels_in_retry(self) -> set[str]:
+        """Return the channels that wait for another attempt of their first message."""
+        return {delivery.message.channel for delivery in self._retries}
 
     def run_errand(self, errand: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside the runners; a drain waits for it.
@@ -151,7 +162,7 @@ class HeldPartition:
         self.suspects.forget(self.number)
         for batcher in self._batchers.values():
             batcher.forget()
-        for timer in self._retries:
+        for timer in self._retries.values():
             timer.cancel()
         self._retries.clear()
         self.wake()
@@ -162,6 +173,23 @@ class HeldPartition:
         self.committer.forget()
         for task in self._errands:
             task.cancel()
+
+    async def _refill(self, channel: str) -> None:
+        """Read again what waits in a lane that was too long."""
+        stubs = {stub.entry_id: stub for stub in self.lanes.take_overflow(channel)}
+        entries = await until_answered(
+            lambda: self.reader.reread(list(stubs)), call="reread", partition=self.number
+        )
+        missing = stubs.keys() - {entry.id for entry in entries}
+        if missing:
+            log.error("entries.missing", partition=self.number, count=len(missing))
+        for entry_id in missing:
+            self.committer.finish(entry_id)
+        self.lanes.refill(channel, [redeliver(entry, self, stubs[entry.id]) for entry in entries])
+        self.look_again()
+
+    def _read_again(self, channel: str) -> None:
+        self.run_errand(self._refill(channel))
 
     def _errand_done(self, task: asyncio.Task[None]) -> None:
         self._errands.discard(task)

@@ -5,14 +5,24 @@ becomes ready. Lanes without a delivery are not kept, so a million channels over
 and neither does an idle one.
 
 Ready deliveries queue up: within a partition channel after channel, between partitions in turns.
-Nobody waits longer because another channel or partition has more to do.
+Nobody waits longer because another channel or partition has more to do. Nor does a slow lane fill
+the room of the others: when it is needed, only the ids of its messages are kept.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 
 from realtime_message.worker.delivery import Delivery
+from realtime_message.worker.overflow import Overflow, Stub
+
+# Of a lane whose messages are kept as ids: how many are read again at once, and how few are left
+# then.
+_REFILL = 32
+_LOW = 16
+# So many ids for each message that may be here.
+_OVERFLOW_FACTOR = 100
 
 
 class Turns:
@@ -50,6 +60,9 @@ class Lanes:
         max_messages: how many messages may be here at once, being handled or waiting.
         max_bytes: how many bytes their payloads may have. The fetcher asks before each read, so
             the last read may go over it.
+
+    Attributes:
+        on_low: called with a channel of which more is to be read again; `refill` must follow.
     """
 
     __slots__ = (
@@ -59,9 +72,13 @@ class Lanes:
         "_max_bytes",
         "_max_messages",
         "_messages",
+        "_overflow",
         "_ready",
+        "_refilling",
+        "_starved",
         "_turns",
         "_waiting",
+        "on_low",
     )
 
     def __init__(self, turns: Turns, max_messages: int, max_bytes: int) -> None:
@@ -75,11 +92,21 @@ class Lanes:
         self._messages = 0
         self._bytes = 0
         self._is_closed = False
+        self._overflow = Overflow(max_messages * _OVERFLOW_FACTOR)
+        # The channels of which more is being read again, and those with nothing until then.
+        self._refilling: set[str] = set()
+        self._starved: set[str] = set()
+        self.on_low: Callable[[str], None] = _ignore
 
     @property
     def message_count(self) -> int:
         """How many messages are here: waiting, being handled, or between two attempts."""
         return self._messages
+
+    @property
+    def overflow_count(self) -> int:
+        """How many more are known by their ids only."""
+        return self._overflow.count
 
     @property
     def lane_count(self) -> int:
@@ -94,7 +121,7 @@ class Lanes:
     @property
     def room(self) -> int:
         """How many more messages may be added; none once closed."""
-        if self._is_closed or self._bytes >= self._max_bytes:
+        if self._is_closed or self._bytes >= self._max_bytes or self._overflow.is_full:
             return 0
         return max(0, self._max_messages - self._messages)
 
@@ -103,15 +130,15 @@ class Lanes:
         if self._is_closed:
             return
         channel = delivery.message.channel
-        self._messages += 1
-        self._bytes += _size(delivery)
         if channel not in self._busy:
+            self._count_in(delivery)
             self._busy.add(channel)
             self.make_ready(delivery)
-        elif channel in self._waiting:
-            self._waiting[channel].append(delivery)
+        elif channel in self._overflow or channel in self._refilling:
+            self._overflow.put(delivery)  # it must not overtake those
         else:
-            self._waiting[channel] = deque((delivery,))
+            self._count_in(delivery)
+            self._waiting.setdefault(channel, deque()).append(delivery)
 
     def take(self) -> Delivery | None:
         """Return the next ready delivery, or None."""
@@ -132,31 +159,14 @@ class Lanes:
         self.drop(delivery)
         channel = delivery.message.channel
         waiting = self._waiting.get(channel)
-        if waiting is None:
+        if waiting is not None:
+            self._advance(channel, waiting)
+        elif channel in self._overflow or channel in self._refilling:
+            self._starved.add(channel)
+        else:
             self._busy.remove(channel)
             return
-        self.make_ready(waiting.popleft())
-        if not waiting:
-            del self._waiting[channel]
-
-    def take_following(self, first: Delivery, count: int) -> list[Delivery]:
-        """Take up to `count` deliveries that wait behind one that was taken, for the same batch.
-
-        Only such as may begin without further ado. They are over with `drop`, or `put_back`.
-        """
-        waiting = self._waiting.get(first.message.channel)
-        taken: list[Delivery] = []
-        while waiting and len(taken) < count and waiting[0].is_recorded:
-            taken.append(waiting.popleft())
-        if waiting is not None and not waiting:
-            del self._waiting[first.message.channel]
-        return taken
-
-    def put_back(self, deliveries: list[Delivery]) -> None:
-        """Let deliveries of one channel, taken as following, wait again: before all others."""
-        if deliveries and not self._is_closed:
-            channel = deliveries[0].message.channel
-            self._waiting.setdefault(channel, deque()).extendleft(reversed(deliveries))
+        self._ask_for_more(channel)
 
     def drop(self, delivery: Delivery) -> None:
         """Let a delivery go while another one of its channel keeps the lane busy."""
@@ -164,14 +174,87 @@ class Lanes:
             self._messages -= 1
             self._bytes -= _size(delivery)
 
+    def take_following(self, first: Delivery, count: int) -> list[Delivery]:
+        """Take up to `count` deliveries that wait behind one that was taken, for the same batch.
+
+        Only such as may begin without further ado. They are over with `drop`, or `put_back`.
+        """
+        channel = first.message.channel
+        waiting = self._waiting.get(channel)
+        taken: list[Delivery] = []
+        while waiting and len(taken) < count and waiting[0].is_recorded:
+            taken.append(waiting.popleft())
+        if waiting is not None and not waiting:
+            del self._waiting[channel]
+        self._ask_for_more(channel)
+        return taken
+
+    def put_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Let deliveries of one channel, taken as following, wait again: before all others."""
+        if deliveries and not self._is_closed:
+            channel = deliveries[0].message.channel
+            self._waiting.setdefault(channel, deque()).extendleft(reversed(deliveries))
+
+    def make_room(self, channels: Iterable[str]) -> None:
+        """Keep of these channels' waiting messages only the ids, but for a few."""
+        for channel in channels:
+            waiting = self._waiting.get(channel)
+            while waiting is not None and len(waiting) > _REFILL:
+                delivery = waiting.pop()
+                self.drop(delivery)
+                self._overflow.put_first(delivery)
+
+    def take_overflow(self, channel: str) -> list[Stub]:
+        """Return what is to be read again for a channel now; `refill` must follow."""
+        return self._overflow.take(channel, _REFILL)
+
+    def refill(self, channel: str, deliveries: Sequence[Delivery]) -> None:
+        """Let what was read again wait in its lane, in order, behind what waits there."""
+        self._refilling.discard(channel)
+        if self._is_closed:
+            return
+        if deliveries:
+            for delivery in deliveries:
+                self._count_in(delivery)
+            self._waiting.setdefault(channel, deque()).extend(deliveries)
+        waiting = self._waiting.get(channel)
+        if channel in self._starved and (waiting is not None or channel not in self._overflow):
+            self._starved.remove(channel)
+            if waiting is None:  # the entries are gone
+                self._busy.remove(channel)
+            else:
+                self._advance(channel, waiting)
+        self._ask_for_more(channel)
+
     def close(self) -> None:
         """Hand out nothing more and forget what waits; what was taken ends without an effect."""
         self._is_closed = True
         self._ready.clear()
         self._waiting.clear()
         self._busy.clear()
+        self._overflow.clear()
         self._messages = self._bytes = 0
+
+    def _advance(self, channel: str, waiting: deque[Delivery]) -> None:
+        self.make_ready(waiting.popleft())
+        if not waiting:
+            del self._waiting[channel]
+
+    def _ask_for_more(self, channel: str) -> None:
+        if channel not in self._overflow or channel in self._refilling:
+            return
+        if len(self._waiting.get(channel, ())) <= _LOW:
+            self._refilling.add(channel)
+            self.on_low(channel)
+
+    def _count_in(self, delivery: Delivery) -> None:
+        self._messages += 1
+        self._bytes += _size(delivery)
 
 
 def _size(delivery: Delivery) -> int:
     return len(delivery.entry.payload or b"")
+
+
+def _ignore(_channel: str) -> None:
+    """Stand for on_low until there is somebody who reads again."""

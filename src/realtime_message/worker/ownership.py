@@ -30,8 +30,8 @@ class Ownership:
 
     def in_hand(self) -> dict[int, int]:
         """Return the partitions whose lease is held, each with its messages in hand."""
-        owners = list(self._owners.values())
-        return {o.partition: o.held.lanes.message_count for o in owners if o.held is not None}
+        held = [owner.held for owner in list(self._owners.values())]
+        return {h.number: h.lanes.message_count + h.lanes.overflow_count for h in held if h}
 
     def aim_at(self, partitions: frozenset[int]) -> None:
         """Work on these partitions: hand over the others, acquire what is missing."""

@@ -124,9 +124,9 @@ class PartitionOwner:
         log.info("partition.acquired", partition=self.partition, epoch=hold.lease.epoch)
         name = f"partition {self.partition}"
         guard = asyncio.create_task(_watch_clock(hold), name=f"clock of {name}")
-        self._fetching = asyncio.create_task(
-            Fetcher(held, self._handling.entries_came).run(), name=f"fetcher of {name}"
-        )
+        running = self._handling.running
+        fetcher = Fetcher(held, self._handling.entries_came, running.slow_channels)
+        self._fetching = asyncio.create_task(fetcher.run(), name=f"fetcher of {name}")
         if self._stopping.is_set():
             self._drain(held)
         try:
@@ -140,7 +140,7 @@ class PartitionOwner:
             guard.cancel()
             self.held = self._fetching = None
             held.abandon()
-            self._handling.running.abandon(self._handling.running.of(held))
+            running.abandon(running.of(held))
             self._keeper.remove(hold)
             await reader.close()
         await self._end(hold)

@@ -11,7 +11,7 @@ import sys
 
 import uvloop
 
-from realtime_message.app import App, check_handlers
+from realtime_message.app import App, check_handlers, open_resources
 from realtime_message.errors import EXIT_INTERRUPTED, RealtimeMessageError
 from realtime_message.settings import Settings, check_settings, load_settings
 from realtime_message.streams import open_streams
@@ -23,7 +23,6 @@ from realtime_message.worker.lifecycle import StopRequest, stop_on_signals
 from realtime_message.worker.names import make_names
 from realtime_message.worker.observation import Observation
 from realtime_message.worker.receipts import Receipts
-from realtime_message.worker.resources import open_resources
 from realtime_message.worker.server_api import ServerApi
 from realtime_message.worker.status_server import StatusServer
 from realtime_message.worker.worker import Worker

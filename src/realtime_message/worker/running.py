@@ -12,6 +12,9 @@ from realtime_message.worker.stacks import stack_of_handler
 
 log = get_logger("worker.running")
 
+# A handler that takes longer is slow enough to hold up others.
+_SLOW_SECONDS = 1.0
+
 
 class Running:
     """Deliveries being handled, in the order in which they began.
@@ -47,6 +50,11 @@ class Running:
     def of(self, held: HeldPartition) -> list[Delivery]:
         """Return the deliveries of one partition."""
         return [delivery for delivery in self._tasks if delivery.held is held]
+
+    def slow_channels(self, held: HeldPartition) -> set[str]:
+        """Return the channels of a partition whose handler has been at work for long."""
+        began_before = asyncio.get_running_loop().time() - _SLOW_SECONDS
+        return {d.message.channel for d in self.of(held) if d.started_at < began_before}
 
     def abandon(self, deliveries: Iterable[Delivery]) -> None:
         """Cancel handlers whose messages belong to the next owner now."""

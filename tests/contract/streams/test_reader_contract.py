@@ -253,3 +253,27 @@ async def test_readers_of_other_groups_do_not_disturb(partition: Partition) -> N
         *("XREADGROUP", "GROUP", "audit", "a", "STREAMS", stream, ">")
     )
     assert _payloads(await reader.cycle([], 10)) == [b"1"]
+
+
+async def test_entries_can_be_read_again(partition: Partition) -> None:
+    """By their ids, in the order asked for, unchanged; those that were deleted are left out."""
+    first, second, third = await partition.append(b"1", b"2", b"3")
+    reader = await partition.take()
+    await reader.cycle([], 10)
+    await partition.streams._session.run("XDEL", partition.streams.keys.stream(0), second)
+    assert _payloads(await reader.reread([third, second, first])) == [b"3", b"1"]
+    assert await partition.pending() == 3
+
+
+async def test_acknowledging_alone_keeps_what_a_lost_reply_carried(partition: Partition) -> None:
+    """A cycle without a read leaves it for the next one that reads."""
+    ids = await partition.append(b"1", b"2")
+    reader = await partition.take()
+    (first,) = await reader.cycle([], 1)
+    reader._has_lost_reply = True  # as after a read whose reply was lost
+    stream, group = partition.streams.keys.stream(0), partition.streams.keys.group(0)
+    await partition.streams._session.run(
+        *("XREADGROUP", "GROUP", group, "worker-w1-1", "COUNT", 1, "STREAMS", stream, ">")
+    )
+    assert await reader.cycle([first.id], 0) == []
+    assert [entry.id for entry in await reader.cycle([], 10)] == ids[1:]

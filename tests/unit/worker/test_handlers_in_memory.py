@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from realtime_message import App, Context, Message, Reject, Retry
+from realtime_message.app import open_resources
 from realtime_message.errors import AppError, StartupError
 from realtime_message.telemetry.worker_metrics import Outcome
-from realtime_message.worker.resources import open_resources
 from support.memory_streams import MemoryStreams
 from support.virtual_time import in_virtual_time
 from support.worker_harness import RunningWorker, until

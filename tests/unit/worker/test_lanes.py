@@ -148,3 +148,93 @@ def test_order_is_kept_for_any_number_of_channels(channel_count: int) -> None:
         last[each.message.channel] = number
         one.finish(each)
     assert one.message_count == 0
+
+
+class Store:
+    """Reads the overflow of some lanes again, when it is told to."""
+
+    def __init__(self, target: Lanes, turns: Turns) -> None:
+        self.target, self.turns = target, turns
+        self.asked: list[str] = []
+        self.entries: dict[str, Delivery] = {}
+        target.on_low = self.asked.append
+
+    def add(self, channel: str, number: int) -> None:
+        one = delivery(channel, number)
+        self.entries[one.entry.id] = one
+        self.target.add(one)
+
+    def read_again(self) -> None:
+        channel = self.asked.pop(0)
+        stubs = self.target.take_overflow(channel)
+        self.target.refill(channel, [self.entries[stub.entry_id] for stub in stubs])
+
+
+def test_slow_channel_does_not_fill_the_room_of_others() -> None:
+    """Of a long lane only the ids are kept."""
+    turns = Turns()
+    one = lanes(turns, max_messages=1000)
+    fill(one, ["slow"] * 900 + ["well"] * 50)
+    one.make_room(["slow", "unknown"])
+    assert one.message_count < 100
+    assert one.message_count + one.overflow_count == 950
+    fill(one, ["slow"] * 500)
+    assert one.message_count < 100
+    assert one.room > 900
+
+
+def test_overflow_comes_back_in_order() -> None:
+    """Whatever the order of finishing, arriving and reading again."""
+    turns = Turns()
+    one = lanes(turns, max_messages=1000)
+    store = Store(one, turns)
+    order: list[int] = []
+    for number in range(300):
+        store.add("slow", number)
+        if number % 3 == 0 and (taken := turns.take()) is not None:
+            order.append(int(taken.message.id[1:]))
+            one.finish(taken)
+        if number % 50 == 49:
+            one.make_room(["slow"])
+        if number % 70 == 0 and store.asked:
+            store.read_again()
+    while one.lane_count:
+        if (taken := turns.take()) is not None:
+            order.append(int(taken.message.id[1:]))
+            one.finish(taken)
+        else:
+            store.read_again()
+    assert order == list(range(300))
+    assert (one.message_count, one.overflow_count) == (0, 0)
+
+
+def test_lane_whose_overflow_was_deleted_is_let_go() -> None:
+    """Entries that are gone leave no lane behind that is busy for ever."""
+    turns = Turns()
+    one = lanes(turns, max_messages=1000)
+    store = Store(one, turns)
+    for number in range(40):
+        store.add("slow", number)
+    one.make_room(["slow"])
+    assert one.overflow_count > 0
+    while (taken := turns.take()) is not None:
+        one.finish(taken)
+    while store.asked:
+        channel = store.asked.pop()
+        one.take_overflow(channel)
+        one.refill(channel, [])
+    assert one.lane_count == 0
+
+
+def test_full_overflow_leaves_no_room() -> None:
+    """Even ids are bounded: then reading stops."""
+    turns = Turns()
+    one = lanes(turns, max_messages=10)
+    fill(one, ["slow"] * 50)
+    one.make_room(["slow"])
+    fill(one, ["slow"] * 960)
+    assert one.overflow_count < 1000
+    assert one.room == 0 or one.message_count == 33
+    fill(one, ["slow"] * 60)
+    assert one.overflow_count >= 1000
+    assert one.room == 0

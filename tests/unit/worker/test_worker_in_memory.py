@@ -573,3 +573,54 @@ async def test_context_tells_and_answers() -> None:
     assert keys == ["m1:1", "m1:2", "m1:1", "m1:2"]
     await worker.stop()
     assert first.is_stop_requested
+
+
+@in_virtual_time
+async def test_channel_in_trouble_with_a_long_queue_holds_up_nobody() -> None:
+    """Ten thousand messages behind a poison one; others pass at full speed, then it goes on."""
+    streams = make_streams(1)
+    app, seen = App(), defaultdict(list)
+    is_cured = False
+
+    @app.on_message()
+    async def handle(message: Message) -> None:
+        if message.channel == "ill" and not is_cured:
+            raise ValueError("not yet")
+        seen[message.channel].append(int(message.text))
+
+    worker = RunningWorker(
+        streams, app, max_attempts=1000, backoff_max_seconds=5, max_buffered_messages=100
+    )
+    for number in range(5000):
+        streams.append("ill", str(number))
+        streams.append(f"well:{number % 20}", str(number))
+    await until(lambda: sum(map(len, seen.values())) == 5000, 30)
+    assert "ill" not in seen
+    is_cured = True
+    await until(lambda: streams.unfinished == 0)
+    assert seen["ill"] == list(range(5000))
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_slow_handler_with_a_long_queue_holds_up_nobody() -> None:
+    """The same for a channel whose handler is at work for minutes."""
+    streams = make_streams(1)
+    app, seen = App(), defaultdict(list)
+
+    @app.on_message()
+    async def handle(message: Message) -> None:
+        if message.text == "0" and message.channel == "slow":
+            await asyncio.sleep(300)
+        seen[message.channel].append(int(message.text))
+
+    worker = RunningWorker(streams, app, handler_timeout_seconds=0, max_buffered_messages=100)
+    for number in range(3000):
+        streams.append("slow", str(number))
+    for number in range(1000):
+        streams.append(f"well:{number % 20}", str(number))
+    await until(lambda: sum(map(len, seen.values())) == 1000, 100)
+    assert "slow" not in seen
+    await until(lambda: streams.unfinished == 0, 400)
+    assert seen["slow"] == list(range(3000))
+    await worker.stop()
