@@ -1,8 +1,7 @@
 """The app of workers that are killed, frozen and blocked: it writes down what it does.
 
 What a message's text says after its number is done: `7 sleep 2`, `7 block 3` (the event loop),
-`7 hang 8` (the event loop, the first time only), `7 fail`, `7 die`. Without, it takes
-TEST_WORK_SECONDS.
+`7 fail`, `7 die`. With `once-` before it, only the first time. Without, it takes TEST_WORK_SECONDS.
 """
 
 import asyncio
@@ -40,7 +39,7 @@ async def handle(message: Message, context: Context) -> None:
     note("start", message, context)
     _, *order = message.text.split()
     try:
-        await _obey(order)
+        await _obey(_reduce(order))
     except asyncio.CancelledError:
         note("cancelled", message, context)
         raise
@@ -53,20 +52,22 @@ async def handle(message: Message, context: Context) -> None:
 async def _obey(order: list[str]) -> None:
     if not order:
         await asyncio.sleep(_work_seconds)
-    elif order[0] == "sleep":
+    elif order[0] in ("sleep", "slow"):
         await asyncio.sleep(float(order[1]))
     elif order[0] == "block":
         time.sleep(float(order[1]))  # noqa: ASYNC251 - blocking the event loop is the order
-    elif order[0] == "hang":
-        _hang_once(float(order[1]))
     elif order[0] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     else:
         raise ValueError(order[0])
 
 
-def _hang_once(seconds: float) -> None:
-    marker = Path(os.environ["TEST_HISTORY"] + ".hung")
-    if not marker.exists():
-        marker.touch()
-        time.sleep(seconds)
+def _reduce(order: list[str]) -> list[str]:
+    """Return what is left of an order: one with `once-` counts for the first time only."""
+    if not order or not order[0].startswith("once-"):
+        return order
+    marker = Path(os.environ["TEST_HISTORY"] + ".once")
+    if marker.exists():
+        return []
+    marker.touch()
+    return [order[0].removeprefix("once-"), *order[1:]]
