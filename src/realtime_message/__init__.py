@@ -4,11 +4,21 @@ None is lost, order is kept per channel, on as many workers as the load needs.
 """
 
 from realtime_message.app import App
-from realtime_message.centrifugo.events import ConnectEvent, PublishEvent, SubscribeEvent
+from realtime_message.centrifugo.events import (
+    ConnectEvent,
+    PublishEvent,
+    RefreshEvent,
+    RpcEvent,
+    SubRefreshEvent,
+    SubscribeEvent,
+)
 from realtime_message.centrifugo.replies import (
     ConnectReply,
     Override,
     PublishReply,
+    RefreshReply,
+    RpcReply,
+    SubRefreshReply,
     SubscribeReply,
     SubscriptionOptions,
 )
@@ -26,10 +36,16 @@ __all__ = [
     "Override",
     "PublishEvent",
     "PublishReply",
+    "RefreshEvent",
+    "RefreshReply",
     "Refuse",
     "Reject",
     "Retry",
+    "RpcEvent",
+    "RpcReply",
     "Skip",
+    "SubRefreshEvent",
+    "SubRefreshReply",
     "SubscribeEvent",
     "SubscribeReply",
     "SubscriptionOptions",

@@ -116,9 +116,10 @@ class CallbackThread:
             try:
                 runner.run(self._serve())
             except BaseException as error:
+                if self._is_up.is_set():
+                    raise
                 self._failure = error
                 self._is_up.set()
-                raise
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()

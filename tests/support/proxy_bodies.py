@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
 
 from realtime_message.callback.exchange import Exchange, InFlight
 from realtime_message.centrifugo.events import EventKind
@@ -69,6 +70,7 @@ def publish_body(data: Any = None, **fields: Any) -> bytes:
     return kept[:-1].encode() + b',"data":' + raw + b"}"
 
 
+@runtime_checkable
 class EventHandler(Protocol):
     """What answers one kind of proxy event."""
 
@@ -80,24 +82,32 @@ class Caller:
     """Hands bodies to an event handler, as the HTTP side does.
 
     Args:
-        handler: the event handler.
+        handler: the event handler, or a function that makes it at the first call.
         event: which event it is for.
         deadline_seconds: when an exchange is given up.
     """
 
     def __init__(
-        self, handler: EventHandler, event: EventKind, *, deadline_seconds: float = 5.0
+        self,
+        handler: EventHandler | Callable[[], EventHandler],
+        event: EventKind,
+        *,
+        deadline_seconds: float = 5.0,
     ) -> None:
         self.block = MetricsBlock(tuple(EventKind), tuple(Code))
         self.event = event
         self.in_flight = InFlight(100, deadline_seconds, self.block.part())
         self._handler = handler
+        self.headers: dict[str, str] = {}
 
     async def call(self, body: bytes) -> dict[str, Any]:
         """Return the answer to a body."""
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        exchange = self.in_flight.open(self.event, answer.set_result)
+        exchange = self.in_flight.open(self.event, lambda _, reply: answer.set_result(reply))
         assert exchange is not None
+        exchange.headers = self.headers
+        if not isinstance(self._handler, EventHandler):
+            self._handler = self._handler()
         self._handler.handle(body, exchange)
         sweeping = asyncio.create_task(self.in_flight.keep_sweeping())
         try:

@@ -2,6 +2,7 @@
 
 from realtime_message.app.app import App
 from realtime_message.app.handler import BatchRule, Handler
+from realtime_message.app.opening import open_resources
 from realtime_message.app.parameters import Parameter, Source, check_handlers, read_parameters
 from realtime_message.app.payloads import decoder_of
 from realtime_message.app.resource import Resource, in_opening_order
@@ -16,5 +17,6 @@ __all__ = [
     "check_handlers",
     "decoder_of",
     "in_opening_order",
+    "open_resources",
     "read_parameters",
 ]

@@ -20,15 +20,23 @@ class App:
     """A user's handlers and hooks.
 
     A worker runs the handlers (`on_message`, `on_batch`), the callback service the hooks
-    (`on_connect`, `on_subscribe`, `on_publish`). Of several channel patterns the most specific one
-    that matches is used: one without `*`, then the one with more literal characters.
+    (`on_connect`, `on_refresh`, `on_subscribe`, `on_sub_refresh`, `on_publish`, `on_rpc`). Of
+    several patterns the most specific one that matches is used: one without `*`, then the one with
+    more literal characters.
+
+    A hook takes the event first, and then what it asks for: resources by their names, and the
+    client's data as a type of its own. It returns a reply, or None, or raises `Refuse` or
+    `Disconnect`.
     """
 
     def __init__(self) -> None:
         self.message_handlers: PatternTable[Handler] = PatternTable()
         self.subscribe_hooks: PatternTable[Handler] = PatternTable()
+        self.sub_refresh_hooks: PatternTable[Handler] = PatternTable()
         self.publish_hooks: PatternTable[Handler] = PatternTable()
+        self.rpc_hooks: PatternTable[Handler] = PatternTable()
         self.connect_hook: Handler | None = None
+        self.refresh_hook: Handler | None = None
         self.resources: dict[str, Resource] = {}
         self.middlewares: list[Callable[..., Any]] = []
 
@@ -98,38 +106,68 @@ class App:
         self.middlewares.append(function)
         return function
 
-    def on_subscribe(self, pattern: str = "*") -> Callable[[F], F]:
-        """Register a hook `(event: SubscribeEvent) -> SubscribeReply | None`; None permits.
-
-        Raises:
-            AppError: the pattern is taken, or the function's signature does not fit.
-        """
-        return self._registrar(self.subscribe_hooks, "on_subscribe", pattern)
-
-    def on_publish(self, pattern: str = "*") -> Callable[[F], F]:
-        """Register a hook `(event: PublishEvent) -> PublishReply | None`; None permits.
-
-        Raises:
-            AppError: the pattern is taken, or the function's signature does not fit.
-        """
-        return self._registrar(self.publish_hooks, "on_publish", pattern)
-
     def on_connect(self, function: F) -> F:
-        """Register the hook `(event: ConnectEvent) -> ConnectReply | None`.
+        """Register the hook `(event: ConnectEvent, …) -> ConnectReply | None`.
 
         None leaves the decision to the token in the client's data, or to the anonymous setting.
 
         Raises:
-            AppError: there is one already, or the function's signature does not fit.
+            AppError: there is one already, or the function takes nothing.
         """
-        if self.connect_hook is not None:
-            raise AppError(
-                f"{name_of(function)}: the app has an on_connect hook already, "
-                f"{self.connect_hook.name}; keep one of them"
-            )
-        _check_shape(function, "on_connect")
-        self.connect_hook = make_handler(function)
+        self.connect_hook = self._single(self.connect_hook, function, "on_connect")
         return function
+
+    def on_refresh(self, function: F) -> F:
+        """Register the hook `(event: RefreshEvent, …) -> RefreshReply | None`; None ends it.
+
+        Raises:
+            AppError: there is one already, or the function takes nothing.
+        """
+        self.refresh_hook = self._single(self.refresh_hook, function, "on_refresh")
+        return function
+
+    def on_subscribe(self, pattern: str = "*") -> Callable[[F], F]:
+        """Register a hook `(event: SubscribeEvent, …) -> SubscribeReply | None`; None permits.
+
+        Raises:
+            AppError: the pattern is taken, or the function takes nothing.
+        """
+        return self._registrar(self.subscribe_hooks, "on_subscribe", pattern)
+
+    def on_sub_refresh(self, pattern: str = "*") -> Callable[[F], F]:
+        """Register a hook `(event: SubRefreshEvent, …) -> SubRefreshReply | None`; None ends it.
+
+        Raises:
+            AppError: the pattern is taken, or the function takes nothing.
+        """
+        return self._registrar(self.sub_refresh_hooks, "on_sub_refresh", pattern)
+
+    def on_publish(self, pattern: str = "*") -> Callable[[F], F]:
+        """Register a hook `(event: PublishEvent, …) -> PublishReply | None`; None permits.
+
+        Raises:
+            AppError: the pattern is taken, or the function takes nothing.
+        """
+        return self._registrar(self.publish_hooks, "on_publish", pattern)
+
+    def on_rpc(self, method: str = "*") -> Callable[[F], F]:
+        """Register a hook `(event: RpcEvent, …) -> RpcReply | None` for methods of a pattern.
+
+        Raises:
+            AppError: the pattern is taken, or the function takes nothing.
+        """
+        return self._registrar(self.rpc_hooks, "on_rpc", method)
+
+    def _single(
+        self, registered: Handler | None, function: Callable[..., Any], decorator: str
+    ) -> Handler:
+        if registered is not None:
+            raise AppError(
+                f"{name_of(function)}: the app has an {decorator} hook already, "
+                f"{registered.name}; keep one of them"
+            )
+        _check_shape(function, decorator)
+        return make_handler(function)
 
     def _registrar(
         self,
@@ -139,7 +177,8 @@ class App:
         batch: BatchRule | None = None,
     ) -> Callable[[F], F]:
         if not isinstance(pattern, str):
-            raise AppError(f'@app.{decorator} wants a channel pattern: @app.{decorator}("chat:*")')
+            kind = "method" if decorator == "on_rpc" else "channel"
+            raise AppError(f'@app.{decorator} wants a {kind} pattern: @app.{decorator}("chat:*")')
 
         def register(function: F) -> F:
             _check_shape(function, decorator)
@@ -156,19 +195,16 @@ def _check_shape(function: Callable[..., Any], decorator: str) -> None:
     """Refuse at once what can never be called; types are looked at when a process starts.
 
     Raises:
-        AppError: it is no function, takes nothing, or is a hook that wants more than the event.
+        AppError: it is no function, takes nothing, or yields.
     """
-    is_hook = decorator not in ("on_message", "on_batch")
-    wanted = "(event)" if is_hook else "at least the message"
+    wanted = "at least the message" if decorator in ("on_message", "on_batch") else "the event"
     if not callable(function) or inspect.isclass(function):
         raise AppError(f"@app.{decorator} on {function!r}: it must be a function")
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise AppError(f"@app.{decorator} on {name_of(function)}: it must not yield")
-    count = _count_parameters(function)
-    if count == 0 or (is_hook and count > 1):
+    if not inspect.signature(function).parameters:
         raise AppError(
-            f"@app.{decorator} on {name_of(function)}{inspect.signature(function)}: "
-            f"the function must take {wanted}"
+            f"@app.{decorator} on {name_of(function)}(): the function must take {wanted}"
         )
 
 

@@ -12,7 +12,7 @@ from realtime_message.errors import ConfigurationError, Refuse
 from realtime_message.partitions import partition_of
 from realtime_message.patterns import PatternTable
 from realtime_message.settings import CallbackSettings, ChannelRule
-from realtime_message.settings.options import Who
+from realtime_message.settings.options import ChannelDurability, Who
 
 # Centrifugo's defaults: channel.private_prefix, channel.user_boundary, channel.user_separator.
 PRIVATE_PREFIX = "$"
@@ -49,7 +49,7 @@ class Channel:
         self.name = name
         self.partition = partition
         self.takes_any_payload = rule.payload == "any"
-        self.durability = rule.durability
+        self.durability: ChannelDurability = rule.durability
         is_private = name.startswith(PRIVATE_PREFIX) and not rule.pattern.startswith(PRIVATE_PREFIX)
         self._publish: Who = "nobody" if is_private else rule.publish
         self._subscribe: Who = "nobody" if is_private else rule.subscribe

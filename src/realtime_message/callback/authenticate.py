@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_address
 from time import monotonic
 
+from realtime_message.callback.addresses import TrustedProxies, is_loopback
+from realtime_message.settings import CallbackSettings
 from realtime_message.telemetry.callback_metrics import CallbackMetrics
 from realtime_message.telemetry.logs import get_logger
 
+#: The header in which a proxy says for whom it asks.
+FORWARDED_HEADER = "X-Forwarded-For"
 #: The header in which the gateway sends the secret.
 SECRET_HEADER = "X-Callback-Secret"  # noqa: S105 - the name of the header
 
@@ -17,6 +20,10 @@ _WARN_EVERY_SECONDS = 10.0
 _WRONG_SECRET = (
     f"the {SECRET_HEADER} header holds no secret of this service: the gateway's configuration and "
     "callback.secret must agree"
+)
+_FORWARDED = (
+    "a request with X-Forwarded-For may come from anywhere: set callback.secret here and in the "
+    "gateway's configuration, or name the proxy in callback.trusted_proxies"
 )
 _NOT_LOCAL = (
     "without callback.secret only callers on the same machine are served: set it here and in the "
@@ -30,32 +37,40 @@ class Authentication:
     """Decides whom to serve.
 
     Args:
-        secret: what the gateway must send; empty serves callers on this machine alone.
-        previous_secret: accepted as well, while the secret is changed; empty for none.
+        settings: the secrets, and the proxies that are believed.
         metrics: where strangers are counted.
+
+    Raises:
+        ConfigurationError: a trusted proxy is neither an address nor a network.
     """
 
-    def __init__(self, secret: str, previous_secret: str, metrics: CallbackMetrics) -> None:
-        self._secrets = [text.encode() for text in (secret, previous_secret) if text]
-        self._needs_secret = bool(secret)
+    def __init__(self, settings: CallbackSettings, metrics: CallbackMetrics) -> None:
+        secrets = (settings.secret, settings.previous_secret)
+        self._secrets = [secret.encode() for secret in secrets if secret]
+        self._needs_secret = bool(settings.secret)
+        self._proxies = TrustedProxies(settings.trusted_proxies)
         self._metrics = metrics
         self._warn_again_at = 0.0
 
-    def refusal(self, host: str | None, secret: bytes | None) -> str | None:
+    def refusal(
+        self, host: str | None, secret: bytes | None, forwarded_for: bytes | None
+    ) -> str | None:
         """Return why a caller is not served; None if it is.
 
         Args:
-            host: the caller's address.
+            host: the address that the connection comes from.
             secret: what its X-Callback-Secret header holds; None if it sent none.
+            forwarded_for: what its X-Forwarded-For header holds; None if it sent none.
         """
         if self._needs_secret:
             if secret is not None and self._is_ours(secret):
                 return None
             reason = _WRONG_SECRET
         else:
-            if is_loopback(host):
+            caller = self._proxies.caller(host, forwarded_for)
+            if caller is not None and is_loopback(caller):
                 return None
-            reason = _NOT_LOCAL
+            reason = _NOT_LOCAL if caller is not None else _FORWARDED
         self._metrics.unauthenticated()
         now = monotonic()
         if now >= self._warn_again_at:
@@ -67,15 +82,3 @@ class Authentication:
         # All are compared, each in constant time: the time taken tells nothing about any of them.
         matches = [hmac.compare_digest(secret, known) for known in self._secrets]
         return any(matches)
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether an address is this machine's own, also in the IPv6 form of an IPv4 address."""
-    if not host:
-        return False
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

@@ -38,17 +38,26 @@ class Dispatcher:
         self._in_flight = in_flight
         self.max_body_bytes = max_body_bytes
 
-    def dispatch(self, event: EventKind, body: bytes, on_answered: OnAnswered) -> None:
+    def dispatch(
+        self,
+        event: EventKind,
+        body: bytes,
+        on_answered: OnAnswered,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Answer a request, now or later, exactly once.
 
         Args:
             event: which one it is.
             body: its whole body.
-            on_answered: takes the body of the answer; it must not raise.
+            on_answered: takes the answer; it must not raise.
+            headers: the request's, by names in lower case, where they are kept.
         """
         exchange = self._in_flight.open(event, on_answered)
         if exchange is None:
             return
+        if headers is not None:
+            exchange.headers = headers
         try:
             self._handlers[event].handle(body, exchange)
         except Exception:  # noqa: BLE001 - a fault of ours must be an answer too

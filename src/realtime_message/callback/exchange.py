@@ -8,20 +8,26 @@ deadline has passed: no timer for each request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 from realtime_message.centrifugo.events import EventKind
-from realtime_message.centrifugo.replies import Code, encode_code, encode_signal
+from realtime_message.centrifugo.replies import EXPIRED, Code, encode_code, encode_signal
 from realtime_message.errors import Disconnect, Refuse
 from realtime_message.telemetry.callback_metrics import CallbackMetrics, Outcome
 
 #: How often deadlines are looked at. A request is answered at most this much after its deadline.
 SWEEP_SECONDS = 0.025
 
-#: Takes the body of the answer; called once.
-OnAnswered = Callable[[bytes], None]
+#: Takes the outcome and the body of the answer; called once.
+OnAnswered = Callable[[Outcome, bytes], None]
+
+# Centrifugo obeys no error and no disconnect in the answer to these.
+_REFRESHES = (EventKind.refresh, EventKind.sub_refresh)
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Exchange:
@@ -31,9 +37,18 @@ class Exchange:
         event: which proxy event it is.
         received_at: monotonic time at which the whole request was there.
         task: the task that works on it, if one does; cancelled at the deadline.
+        headers: those of the request, where they are kept: not on the hot route.
     """
 
-    __slots__ = ("_in_flight", "_on_answered", "event", "is_answered", "received_at", "task")
+    __slots__ = (
+        "_in_flight",
+        "_on_answered",
+        "event",
+        "headers",
+        "is_answered",
+        "received_at",
+        "task",
+    )
 
     def __init__(self, in_flight: InFlight, event: EventKind, on_answered: OnAnswered) -> None:
         self._in_flight = in_flight
@@ -42,6 +57,7 @@ class Exchange:
         self.received_at = monotonic()
         self.is_answered = False
         self.task: asyncio.Task[None] | None = None
+        self.headers: Mapping[str, str] = _NO_HEADERS
 
     def answer(self, outcome: Outcome, body: bytes) -> None:
         """Answer with a body that is ready."""
@@ -51,7 +67,7 @@ class Exchange:
             return
         self.is_answered = True
         self._in_flight.close(self, outcome)
-        self._on_answered(body)
+        self._on_answered(outcome, body)
 
     def refuse(self, code: Code, message: str) -> None:
         """Answer with an error because the request may not or cannot be done."""
@@ -62,11 +78,15 @@ class Exchange:
         self._answer_error(Outcome.failed, code, message)
 
     def obey(self, signal: Refuse | Disconnect) -> None:
-        """Answer with what a hook raised."""
-        if not self.is_answered:
-            if isinstance(signal, Refuse):
-                self._in_flight.metrics.error(signal.code)
-            self.answer(Outcome.rejected, encode_signal(signal))
+        """Answer with what a hook raised, or a rule."""
+        if self.is_answered:
+            return
+        if self.event in _REFRESHES:
+            self.answer(Outcome.rejected, EXPIRED)
+            return
+        if isinstance(signal, Refuse):
+            self._in_flight.metrics.error(signal.code)
+        self.answer(Outcome.rejected, encode_signal(signal))
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Go on in a task; cancelled when the deadline passes."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
 from typing import TypeVar
 
-from realtime_message.app import Handler
+from realtime_message.callback.bound_hooks import BoundHook
 from realtime_message.callback.exchange import Exchange
 from realtime_message.centrifugo.events import ProxyEvent
 from realtime_message.centrifugo.replies import Code
@@ -38,7 +38,7 @@ class HookRunner:
     def run(
         self,
         exchange: Exchange,
-        hook: Handler,
+        hook: BoundHook,
         event: ProxyEvent,
         reply_type: type[R],
         then: Callable[[R | None], None],
@@ -48,7 +48,7 @@ class HookRunner:
         Args:
             exchange: what is answered if the hook raises, returns something else, or takes longer
                 than the deadline.
-            hook: the user's function.
+            hook: the user's function and what it takes.
             event: what it is called with.
             reply_type: what it may return, beside None.
             then: called with its reply.
@@ -58,7 +58,7 @@ class HookRunner:
     async def _run(
         self,
         exchange: Exchange,
-        hook: Handler,
+        hook: BoundHook,
         event: ProxyEvent,
         reply_type: type[R],
         then: Callable[[R | None], None],
@@ -83,13 +83,13 @@ class HookRunner:
             )
             exchange.fail(Code.INTERNAL_ERROR, f"internal error (request {request_id})")
 
-    async def _call(self, hook: Handler, event: ProxyEvent) -> object:
+    async def _call(self, hook: BoundHook, event: ProxyEvent) -> object:
         if hook.is_async:
-            return await hook.function(event)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, hook.function, event)
+            return await hook.call(event)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, hook.call, event)
 
 
-def _checked(reply: object, hook: Handler, reply_type: type[R]) -> R | None:
+def _checked(reply: object, hook: BoundHook, reply_type: type[R]) -> R | None:
     if reply is None or isinstance(reply, reply_type):
         return reply
     raise TypeError(

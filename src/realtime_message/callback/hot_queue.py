@@ -11,6 +11,7 @@ from realtime_message.callback.authenticate import Authentication
 from realtime_message.callback.dispatch import Dispatcher
 from realtime_message.callback.routes import EVENT_PATH, json_message
 from realtime_message.centrifugo.events import EventKind
+from realtime_message.telemetry.callback_metrics import Outcome
 
 #: The request target of publish.
 HOT_TARGET = (EVENT_PATH + EventKind.publish).encode()
@@ -56,11 +57,19 @@ class HotRequest:
         body: its body; empty when it was too large.
         needs_authentication: false if its secret is known to be right.
         secret: what its secret header held; None without one.
+        forwarded_for: what its X-Forwarded-For header held; None without one.
         is_too_large: whether the body was larger than allowed, and dropped.
         keep_alive: whether the client wants the connection to stay open.
     """
 
-    __slots__ = ("body", "is_too_large", "keep_alive", "needs_authentication", "secret")
+    __slots__ = (
+        "body",
+        "forwarded_for",
+        "is_too_large",
+        "keep_alive",
+        "needs_authentication",
+        "secret",
+    )
 
     def __init__(
         self,
@@ -68,12 +77,14 @@ class HotRequest:
         *,
         needs_authentication: bool = False,
         secret: bytes | None = None,
+        forwarded_for: bytes | None = None,
         is_too_large: bool = False,
         keep_alive: bool = True,
     ) -> None:
         self.body = body
         self.needs_authentication = needs_authentication
         self.secret = secret
+        self.forwarded_for = forwarded_for
         self.is_too_large = is_too_large
         self.keep_alive = keep_alive
 
@@ -138,7 +149,9 @@ class HotQueue:
     def _begin(self, request: HotRequest) -> None:
         shared = self._shared
         if request.needs_authentication:
-            refusal = shared.authentication.refusal(self._host, request.secret)
+            refusal = shared.authentication.refusal(
+                self._host, request.secret, request.forwarded_for
+            )
             if refusal is not None:
                 self._write_last(b"401 Unauthorized", json_message(refusal))
                 return
@@ -149,7 +162,7 @@ class HotQueue:
         else:
             shared.dispatcher.dispatch(EventKind.publish, request.body, self._on_answered)
 
-    def _on_answered(self, body: bytes) -> None:
+    def _on_answered(self, _outcome: Outcome, body: bytes) -> None:
         """Write an answer and go on. Called by whoever answers, so it must not raise."""
         self.is_busy = False
         if self._transport.is_closing():

@@ -19,7 +19,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from realtime_message.callback.authenticate import SECRET_HEADER
+from realtime_message.callback.authenticate import FORWARDED_HEADER, SECRET_HEADER
 from realtime_message.callback.hot_queue import HotQueue, HotRequest, HotRoute
 from realtime_message.callback.known_head import KnownHead
 from realtime_message.callback.routes import MAX_DISCARDED_TIMES
@@ -28,6 +28,7 @@ MAX_HEAD_BYTES = 65_536
 MAX_LEARNINGS = 8
 
 _SECRET_HEADER = SECRET_HEADER.lower().encode()
+_FORWARDED_HEADER = FORWARDED_HEADER.lower().encode()
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # What the request being parsed is. Undecided until its target is whole, that is, until its first
@@ -37,6 +38,8 @@ _UNDECIDED, _HOT, _COLD, _IGNORED = range(4)
 
 class CallbackProtocol(HttpToolsProtocol):
     """One connection; see the top of this module."""
+
+    parser: Any  # uvicorn sets it to None when the connection is lost, after which nothing comes
 
     def __init__(self, *args: Any, hot_route: HotRoute, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,6 +55,7 @@ class CallbackProtocol(HttpToolsProtocol):
         self._head_size = 0
         self._target = b""
         self._secret: bytes | None = None
+        self._forwarded_for: bytes | None = None
         self._has_wishes = False
         self._body: bytes | bytearray = b""
         self._body_size = 0
@@ -143,16 +147,20 @@ class CallbackProtocol(HttpToolsProtocol):
         if self._kind == _COLD:
             super().on_header(name, value)
         elif self._kind == _HOT:
-            length = len(name)
-            if length == 17:  # noqa: PLR2004 - X-Callback-Secret
-                if name.lower() == _SECRET_HEADER:
-                    self._secret = value
-            elif length == 10:  # noqa: PLR2004 - Connection
-                self._has_wishes |= name.lower() == b"connection"
-            elif length == 6 and name.lower() == b"expect":  # noqa: PLR2004
-                self._has_wishes = True
-                if not self._hot.is_busy:
-                    self.transport.write(_CONTINUE)
+            self._on_hot_header(name.lower(), value)
+
+    def _on_hot_header(self, name: bytes, value: bytes) -> None:
+        if name == _SECRET_HEADER:
+            self._secret = value
+        elif name == _FORWARDED_HEADER:
+            before = self._forwarded_for
+            self._forwarded_for = value if before is None else b"%b, %b" % (before, value)
+        elif name == b"connection":
+            self._has_wishes = True
+        elif name == b"expect":
+            self._has_wishes = True
+            if not self._hot.is_busy:
+                self.transport.write(_CONTINUE)
 
     def on_headers_complete(self) -> None:
         """Let a cold request begin."""
@@ -196,6 +204,7 @@ class CallbackProtocol(HttpToolsProtocol):
                     body,
                     needs_authentication=True,
                     secret=self._secret,
+                    forwarded_for=self._forwarded_for,
                     is_too_large=is_too_large,
                     keep_alive=keep_alive,
                 )
@@ -230,6 +239,7 @@ class CallbackProtocol(HttpToolsProtocol):
         if is_hot:
             self._kind = _HOT
             self._secret = None
+            self._forwarded_for = None
             self._has_wishes = False
             self._body = b""
             self._body_size = 0

@@ -19,11 +19,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from realtime_message.callback.authenticate import SECRET_HEADER, Authentication
+from realtime_message.callback.authenticate import FORWARDED_HEADER, SECRET_HEADER, Authentication
 from realtime_message.callback.dispatch import Dispatcher
 from realtime_message.centrifugo.events import EventKind
 from realtime_message.centrifugo.replies import JSON
 from realtime_message.errors import StreamsError
+from realtime_message.telemetry.callback_metrics import Outcome
 
 #: Where the proxy events come in, followed by the event's name.
 EVENT_PATH = "/centrifugo/"
@@ -77,27 +78,30 @@ class _EventRoute:
         self._authentication = authentication
 
     async def answer(self, event: EventKind, request: Request) -> Response:
-        host = request.client.host if request.client else None
-        header = request.headers.get(SECRET_HEADER)
-        secret = None if header is None else header.encode("latin-1")
-        refusal = self._authentication.refusal(host, secret)
+        refusal = self._authentication.refusal(
+            request.client.host if request.client else None,
+            _header(request, SECRET_HEADER),
+            _header(request, FORWARDED_HEADER),
+        )
         if refusal is not None:
             return _text(401, refusal)
         try:
             body = await self._read(request)
         except ClientDisconnect:
             return _text(400, "the request broke off")
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[tuple[Outcome, bytes]]
+        answer = asyncio.get_running_loop().create_future()
 
-        def on_answered(reply: bytes) -> None:
+        def on_answered(outcome: Outcome, reply: bytes) -> None:
             if not answer.done():  # the server may have cancelled the request
-                answer.set_result(reply)
+                answer.set_result((outcome, reply))
 
         if body is None:
             self._dispatcher.refuse_large(event, on_answered)
         else:
-            self._dispatcher.dispatch(event, body, on_answered)
-        return Response(await answer, media_type=JSON)
+            self._dispatcher.dispatch(event, body, on_answered, dict(request.headers))
+        outcome, reply = await answer
+        return Response(reply, _status(event, outcome, reply), media_type=JSON)
 
     async def _read(self, request: Request) -> bytes | None:
         """Return the body, or None if it is too large.
@@ -117,6 +121,22 @@ class _EventRoute:
             if size <= limit:
                 kept += chunk
         return bytes(kept) if size <= limit else None
+
+
+def _header(request: Request, name: str) -> bytes | None:
+    values = request.headers.getlist(name)
+    return ", ".join(values).encode("latin-1") if values else None
+
+
+def _status(event: EventKind, outcome: Outcome, reply: bytes) -> int:
+    """Return the status of an answer: 200, but where Centrifugo takes 200 for something else.
+
+    It takes an error in the answer to a refresh for an expired connection; for a status that is not
+    200 it keeps the connection and asks again after a minute.
+    """
+    if event in (EventKind.refresh, EventKind.sub_refresh) and reply.startswith(b'{"error"'):
+        return 503 if outcome is Outcome.failed else 400
+    return 200
 
 
 async def _health(_: Request) -> Response:

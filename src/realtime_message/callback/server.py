@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from typing import Any
 
 import uvicorn
@@ -72,6 +73,7 @@ class CallbackServer:
         routes: the ASGI application.
         hot_route: what is answered below ASGI.
         in_flight: what a drain waits for.
+        tls: the certificate to serve; None for plain HTTP.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class CallbackServer:
         routes: Starlette,
         hot_route: HotRoute,
         in_flight: InFlight,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._settings = settings
         self._hot_route = hot_route
         self._in_flight = in_flight
@@ -119,7 +123,9 @@ class CallbackServer:
         """
         loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(self._connect, sock=listener, backlog=BACKLOG)
+            server = await loop.create_server(
+                self._connect, sock=listener, backlog=BACKLOG, ssl=self._tls
+            )
         except OSError as error:
             host, port = listener.getsockname()[:2]
             raise _cannot_listen(host, port, error) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,18 +13,17 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from realtime_message.app import App
-from realtime_message.callback.admit import Admission
+from realtime_message.app import App, open_resources
 from realtime_message.callback.authenticate import Authentication
+from realtime_message.callback.bound_hooks import bind_hooks, check_hooks, resources_of_hooks
 from realtime_message.callback.dispatch import Dispatcher, EventHandler
-from realtime_message.callback.events.connect import ConnectHandler
-from realtime_message.callback.events.publish import PublishHandler
-from realtime_message.callback.events.subscribe import SubscribeHandler
+from realtime_message.callback.events.table import make_event_handlers
 from realtime_message.callback.exchange import InFlight
 from realtime_message.callback.hooks import HookRunner
 from realtime_message.callback.hot_queue import HOT_TARGET, HotRoute
 from realtime_message.callback.routes import create_routes
 from realtime_message.callback.server import CallbackServer, bind
+from realtime_message.callback.tls import make_tls_context
 from realtime_message.centrifugo.events import EventKind
 from realtime_message.centrifugo.replies import Code
 from realtime_message.errors import ConfigurationError, StreamsUnavailableError
@@ -84,33 +84,33 @@ async def serve_callback(
         hot_target: the request target that is answered below ASGI.
 
     Raises:
-        StartupError: a setting does not fit, the port is taken, Redis cannot be used.
+        StartupError: a setting or the app does not fit, the port is taken, Redis cannot be used.
     """
-    check_token_secret(settings.callback.token_secret)
+    callback = settings.callback
+    check_token_secret(callback.token_secret)
+    tls = make_tls_context(callback)
+    check_hooks(app)
     block = metrics or make_metrics()
     part = block.part(process)
-    callback = settings.callback
+    registry = _make_registry(block)
     async with AsyncExitStack() as stack:
         stack.callback(part.share)
         if listener is None:
             listener = bind(callback.host, callback.port)
             stack.callback(listener.close)
-        registry = CollectorRegistry()
-        registry.register(block)
         if appender is None:
             appender = await _open_appender(settings, stack, registry)
         in_flight = InFlight(callback.max_in_flight, callback.deadline_seconds, part)
-        handlers = _event_handlers(settings, app, appender, stack)
+        handlers = await _open_hooks(settings, app, appender, stack)
         dispatcher = Dispatcher(handlers, in_flight, callback.max_body_bytes)
-        authentication = Authentication(callback.secret, callback.previous_secret, part)
-        hot_route = HotRoute(dispatcher, authentication, hot_target)
+        hot_route = HotRoute(dispatcher, Authentication(callback, part), hot_target)
         routes = _make_routes(hot_route, registry, handlers, appender)
-        server = CallbackServer(callback, routes, hot_route, in_flight)
+        server = CallbackServer(callback, routes, hot_route, in_flight, tls)
         for work in (in_flight.keep_sweeping(), server.close_idle()):
             stack.callback(asyncio.create_task(work).cancel)
         await server.start(listener)
         stack.push_async_callback(server.drain)
-        yield Serving(_url(listener), block, server, in_flight)
+        yield Serving(_url(listener, tls), block, server, in_flight)
 
 
 def make_metrics(process_count: int = 1) -> MetricsBlock:
@@ -130,6 +130,12 @@ def check_token_secret(secret: str) -> None:
             f"characters: set it to the key that signs the clients' tokens, at least "
             f"{MIN_SECRET_CHARACTERS} characters"
         )
+
+
+def _make_registry(block: MetricsBlock) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(block)
+    return registry
 
 
 def _make_routes(
@@ -162,20 +168,17 @@ async def _open_appender(
     return await streams.appender(rule.durability for rule in settings.callback.channels)
 
 
-def _event_handlers(
+async def _open_hooks(
     settings: Settings, app: App, appender: EntryAppender, stack: AsyncExitStack
 ) -> dict[EventKind, EventHandler]:
-    callback = settings.callback
-    hooks = HookRunner(callback.hook_threads)
-    stack.callback(hooks.close)
-    admission = Admission(callback, settings.redis.partition_count)
-    return {
-        EventKind.connect: ConnectHandler(callback, app, hooks),
-        EventKind.subscribe: SubscribeHandler(app, admission, hooks),
-        EventKind.publish: PublishHandler(callback, app, admission, hooks, appender),
-    }
+    """Open what the hooks take, and return the event handlers that call them."""
+    resources = await stack.enter_async_context(open_resources(app, resources_of_hooks(app)))
+    runner = HookRunner(settings.callback.hook_threads)
+    stack.callback(runner.close)
+    return make_event_handlers(settings, bind_hooks(app, resources), runner, appender)
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, tls: ssl.SSLContext | None) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'http' if tls is None else 'https'}://{shown}:{port}"

@@ -94,11 +94,14 @@ class ConnectEvent(WithData, frozen=True, kw_only=True, gc=False):
         name: the client library's name, if it says one.
         version: the client's version, if it says one.
         channels: the server-side subscriptions that it asks for.
+        headers: headers of the client's handshake that the gateway passes on, by their names in
+            lower case.
     """
 
     name: str = ""
     version: str = ""
     channels: list[str] = []
+    headers: dict[str, str] = {}
 
 
 class UserEvent(WithData, frozen=True, kw_only=True, gc=False):

@@ -104,6 +104,46 @@ class SubscribeReply(msgspec.Struct, frozen=True, kw_only=True):
     override: Override | None = None
 
 
+class RefreshReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a connection that reached its expiry.
+
+    Attributes:
+        expire_at: Unix time in whole seconds at which it must be refreshed again; 0 never.
+        expired: end it. The client connects again, with a new token if it can get one.
+        info: replaces what others are shown in presence, join and leave.
+        meta: replaces what is attached to the connection.
+    """
+
+    expire_at: int = 0
+    expired: bool = False
+    info: Any = msgspec.UNSET
+    meta: dict[str, Any] | None = None
+
+
+class SubRefreshReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a subscription that reached its expiry.
+
+    Attributes:
+        expire_at: Unix time in whole seconds at which it must be refreshed again; 0 never.
+        expired: end it. The client subscribes again.
+        info: replaces what others in the channel are shown.
+    """
+
+    expire_at: int = 0
+    expired: bool = False
+    info: Any = msgspec.UNSET
+
+
+class RpcReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a client's call.
+
+    Attributes:
+        data: any JSON value; unset answers with nothing.
+    """
+
+    data: Any = msgspec.UNSET
+
+
 class PublishReply(msgspec.Struct, frozen=True, kw_only=True):
     """Let a publication through, perhaps changed.
 
@@ -141,7 +181,14 @@ def encode_signal(signal: Refuse | Disconnect) -> bytes:
     return encode_error(signal.code, signal.message, temporary=signal.temporary)
 
 
-def encode_result(reply: ConnectReply | SubscribeReply | PublishReply) -> bytes:
+Reply = ConnectReply | RefreshReply | SubscribeReply | SubRefreshReply | PublishReply | RpcReply
+
+#: Ends a connection or a subscription. Centrifugo obeys neither an error nor a disconnect in the
+#: answer to a refresh; without a result it takes it as expired, too, so this is only plainer.
+EXPIRED = b'{"result":{"expired":true}}'
+
+
+def encode_result(reply: Reply) -> bytes:
     """Return the body of a reply that permits; fields at their defaults are left out.
 
     Raises:

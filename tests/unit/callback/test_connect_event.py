@@ -7,8 +7,6 @@ import time
 import pytest
 
 from realtime_message import App, ConnectEvent, ConnectReply, Refuse
-from realtime_message.callback.events.connect import ConnectHandler
-from realtime_message.callback.hooks import HookRunner
 from realtime_message.centrifugo.events import EventKind
 from realtime_message.centrifugo.tokens import make_connection_token, make_subscription_token
 from realtime_message.settings import CallbackSettings
@@ -25,16 +23,14 @@ def app() -> App:
 
 
 @pytest.fixture
-def make_caller(app):
-    """A function that returns a caller for some settings."""
-    hooks = HookRunner(2)
+def make_caller(app, event_handlers):
+    """A function that returns a caller for some settings; hooks must be there before."""
 
     def make(**settings) -> Caller:
         chosen = CallbackSettings(token_secret=SECRET, **settings)
-        return Caller(ConnectHandler(chosen, app, hooks), EventKind.connect)
+        return Caller(event_handlers(app, chosen)[EventKind.connect], EventKind.connect)
 
-    yield make
-    hooks.close()
+    return make
 
 
 def body(data=None, **fields) -> bytes:
@@ -179,3 +175,17 @@ async def test_a_hook_with_a_wrong_field_is_a_temporary_error(make_caller, app) 
 
     error = (await make_caller().call(body()))["error"]
     assert (error["code"], error["temporary"]) == (500, True)
+
+
+async def test_the_hook_sees_the_headers_of_the_handshake(make_caller, app) -> None:
+    """Those that the gateway passes on; what the body claims of them is nothing."""
+    seen = []
+
+    @app.on_connect
+    async def hook(event: ConnectEvent) -> None:
+        seen.append(event.headers)
+
+    caller = make_caller(allow_anonymous=True)
+    caller.headers = {"cookie": "session=1"}
+    await caller.call(body(headers={"cookie": "session=forged"}))
+    assert seen == [{"cookie": "session=1"}]

@@ -15,6 +15,11 @@ from realtime_message.telemetry.callback_metrics import MetricsBlock, Outcome
 PUBLISH = EventKind.publish
 
 
+def keep(answers: list[bytes]):
+    """What takes an answer and keeps its body."""
+    return lambda _outcome, body: answers.append(body)
+
+
 @pytest.fixture
 def block():
     return MetricsBlock(tuple(EventKind), tuple(Code))
@@ -31,7 +36,7 @@ def moment(monkeypatch):
 async def test_only_the_first_answer_counts(block) -> None:
     """Later ones change nothing, neither at the client nor in the numbers."""
     answers = []
-    opened = InFlight(10, 1.0, block.part()).open(PUBLISH, answers.append)
+    opened = InFlight(10, 1.0, block.part()).open(PUBLISH, keep(answers))
     opened.answer(Outcome.appended, b"1")
     opened.answer(Outcome.appended, b"2")
     opened.refuse(Code.FORBIDDEN, "no")
@@ -53,10 +58,10 @@ async def test_errors_and_signals_are_answers(block) -> None:
     """Each way to refuse has its outcome and its body."""
     in_flight = InFlight(10, 1.0, block.part())
     answers = []
-    in_flight.open(PUBLISH, answers.append).refuse(Code.FORBIDDEN, "a")
-    in_flight.open(PUBLISH, answers.append).fail(Code.UNAVAILABLE, "b")
-    in_flight.open(PUBLISH, answers.append).obey(Refuse(1000, "c", temporary=True))
-    in_flight.open(PUBLISH, answers.append).obey(Disconnect(4501, "d"))
+    in_flight.open(PUBLISH, keep(answers)).refuse(Code.FORBIDDEN, "a")
+    in_flight.open(PUBLISH, keep(answers)).fail(Code.UNAVAILABLE, "b")
+    in_flight.open(PUBLISH, keep(answers)).obey(Refuse(1000, "c", temporary=True))
+    in_flight.open(PUBLISH, keep(answers)).obey(Disconnect(4501, "d"))
     assert [json.loads(body) for body in answers] == [
         {"error": {"code": 403, "message": "a"}},
         {"error": {"code": 503, "message": "b", "temporary": True}},
@@ -70,16 +75,16 @@ async def test_errors_and_signals_are_answers(block) -> None:
 async def test_more_than_the_maximum_is_answered_at_once(block) -> None:
     """Overload is a temporary error now, not a wait."""
     in_flight = InFlight(2, 1.0, block.part())
-    first, second = (in_flight.open(PUBLISH, lambda _: None) for _ in range(2))
+    first, second = (in_flight.open(PUBLISH, lambda *_: None) for _ in range(2))
     answers = []
-    assert in_flight.open(PUBLISH, answers.append) is None
+    assert in_flight.open(PUBLISH, keep(answers)) is None
     assert json.loads(answers[0])["error"] == {
         "code": 503,
         "message": "too many requests are being worked on; try again",
         "temporary": True,
     }
     first.answer(Outcome.appended, b"")
-    assert in_flight.open(PUBLISH, lambda _: None) is not None
+    assert in_flight.open(PUBLISH, lambda *_: None) is not None
     assert second is not None
     assert len(in_flight) == 2
     assert block.outcomes(PUBLISH) == {
@@ -97,9 +102,9 @@ async def test_a_deadline_that_has_passed_is_a_temporary_error(block, moment) ->
     """The oldest are given up, the younger ones stay."""
     in_flight = InFlight(10, 0.9, block.part())
     old, young = [], []
-    in_flight.open(PUBLISH, old.append)
+    in_flight.open(PUBLISH, keep(old))
     moment[0] += 0.5
-    in_flight.open(PUBLISH, young.append)
+    in_flight.open(PUBLISH, keep(young))
     moment[0] += 0.39
     in_flight.sweep()
     assert (old, young) == ([], [])
@@ -115,7 +120,7 @@ async def test_an_append_that_is_confirmed_too_late_is_counted(block, moment) ->
     """It failed for the client, yet the entry is there: the numbers must say so."""
     in_flight = InFlight(10, 0.9, block.part())
     answers = []
-    opened = in_flight.open(PUBLISH, answers.append)
+    opened = in_flight.open(PUBLISH, keep(answers))
     moment[0] += 1
     in_flight.sweep()
     opened.answer(Outcome.appended, b"late")
@@ -132,7 +137,7 @@ async def test_an_append_that_is_confirmed_too_late_is_counted(block, moment) ->
 async def test_the_task_of_an_overdue_exchange_is_cancelled(block, moment) -> None:
     """A hook that hangs does not hang on."""
     in_flight = InFlight(10, 0.9, block.part())
-    opened = in_flight.open(PUBLISH, lambda _: None)
+    opened = in_flight.open(PUBLISH, lambda *_: None)
     opened.run(asyncio.Event().wait())
     await asyncio.sleep(0)
     moment[0] += 1
@@ -147,7 +152,7 @@ async def test_sweeping_goes_on_by_itself(block) -> None:
     in_flight = InFlight(10, 0.01, block.part())
     sweeping = asyncio.create_task(in_flight.keep_sweeping())
     answer = asyncio.get_running_loop().create_future()
-    in_flight.open(PUBLISH, answer.set_result)
+    in_flight.open(PUBLISH, lambda _, body: answer.set_result(body))
     async with asyncio.timeout(5):
         assert json.loads(await answer)["error"]["code"] == 504
     sweeping.cancel()

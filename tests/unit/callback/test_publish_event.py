@@ -9,9 +9,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from realtime_message import App, Disconnect, PublishEvent, PublishReply, Refuse
-from realtime_message.callback.admit import Admission
-from realtime_message.callback.events.publish import PublishHandler
-from realtime_message.callback.hooks import HookRunner
 from realtime_message.centrifugo.events import EventKind
 from realtime_message.errors import (
     StreamsFullError,
@@ -37,20 +34,15 @@ def app() -> App:
 
 
 @pytest.fixture
-def make_caller(app, appender):
+def make_caller(app, appender, event_handlers):
     """A function that returns a caller for some settings."""
-    runners = []
 
     def make(*rules: ChannelRule, deadline_seconds: float = 5.0, **settings) -> Caller:
         chosen = CallbackSettings(channels=list(rules), **settings)
-        hooks = HookRunner(4)
-        runners.append(hooks)
-        handler = PublishHandler(chosen, app, Admission(chosen, 8), hooks, appender)
+        handler = event_handlers(app, chosen, appender)[EventKind.publish]
         return Caller(handler, EventKind.publish, deadline_seconds=deadline_seconds)
 
-    yield make
-    for runner in runners:
-        runner.close()
+    return make
 
 
 async def test_a_message_is_stored_and_answered(make_caller, appender) -> None:

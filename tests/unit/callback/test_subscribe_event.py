@@ -3,11 +3,7 @@
 import pytest
 
 from realtime_message import App, Override, Refuse, SubscribeEvent, SubscribeReply
-from realtime_message.callback.admit import Admission
-from realtime_message.callback.events.subscribe import SubscribeHandler
-from realtime_message.callback.hooks import HookRunner
 from realtime_message.centrifugo.events import EventKind
-from realtime_message.settings import CallbackSettings
 from support import proxy_bodies as bodies
 from support.proxy_bodies import Caller
 
@@ -18,12 +14,12 @@ def app() -> App:
 
 
 @pytest.fixture
-def caller(app):
-    """A caller of the event handler under default settings."""
-    hooks = HookRunner(2)
-    handler = SubscribeHandler(app, Admission(CallbackSettings(), 8), hooks)
-    yield Caller(handler, EventKind.subscribe)
-    hooks.close()
+def caller(app, event_handlers) -> Caller:
+    """A caller of the event handler under default settings; hooks may be added before its use."""
+    return Caller(
+        lambda: event_handlers(app)[EventKind.subscribe],
+        EventKind.subscribe,
+    )
 
 
 def body(**fields: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from realtime_message.app import App
+from realtime_message.callback.bound_hooks import BoundHook
 from realtime_message.callback.exchange import Exchange
 from realtime_message.callback.hooks import HookRunner
 from realtime_message.centrifugo.events import (
@@ -55,9 +55,11 @@ _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 class ConnectHandler:
     """The event handler of connect."""
 
-    def __init__(self, settings: CallbackSettings, app: App, hooks: HookRunner) -> None:
-        self._app = app
-        self._hooks = hooks
+    def __init__(
+        self, settings: CallbackSettings, hook: BoundHook | None, runner: HookRunner
+    ) -> None:
+        self._hook = hook
+        self._runner = runner
         self._allow_anonymous = settings.allow_anonymous
         self._verifier = TokenVerifier(
             TokenKeys(
@@ -82,11 +84,12 @@ class ConnectHandler:
             else:
                 exchange.answer(Outcome.accepted, encode_result(decision))
 
-        hook = self._app.connect_hook
-        if hook is None:
+        if self._hook is None:
             go_on(None)
         else:
-            self._hooks.run(exchange, hook, event, ConnectReply, go_on)
+            # The headers are the handshake's, never what the body may say of them.
+            event = msgspec.structs.replace(event, headers=dict(exchange.headers))
+            self._runner.run(exchange, self._hook, event, ConnectReply, go_on)
 
     def _identify(self, event: ConnectEvent) -> ConnectReply:
         try:

@@ -1,6 +1,6 @@
 """What happens to one published message, from Centrifugo's request to the answer.
 
-1. decode the event, admit the channel and the user, check the payload;
+1. decode the event, admit the user to the channel, check the payload;
 2. ask the hook of the user's App, if there is one for the channel;
 3. append the message to the stream of the channel's partition;
 4. answer when Redis has it, as durably as the channel asks, with what subscribers shall see.
@@ -16,17 +16,19 @@ from functools import partial
 
 import msgspec
 
-from realtime_message.app import App
 from realtime_message.callback.admit import Admission, Channel
+from realtime_message.callback.bound_hooks import BoundHook
 from realtime_message.callback.exchange import Exchange
 from realtime_message.callback.hooks import HookRunner
 from realtime_message.callback.payloads import Payload, read_payload, replaced_payload
 from realtime_message.callback.publication import dedup_key, reply_body
+from realtime_message.callback.rate_limits import RateLimits
 from realtime_message.callback.stamps import Clock, MessageIds
 from realtime_message.centrifugo.events import MalformedEventError, PublishEvent, event_decoder
 from realtime_message.centrifugo.replies import PERMIT_PUBLISH, Code, PublishReply
 from realtime_message.errors import Refuse, StreamsError, StreamsFullError
 from realtime_message.message import Message, encode_message
+from realtime_message.patterns import PatternTable
 from realtime_message.settings import CallbackSettings
 from realtime_message.streams.contracts import Appended, Dedup, EntryAppender
 from realtime_message.telemetry.callback_metrics import Outcome
@@ -42,14 +44,17 @@ class PublishHandler:
     def __init__(
         self,
         settings: CallbackSettings,
-        app: App,
+        *,
+        hooks: PatternTable[BoundHook],
+        runner: HookRunner,
         admission: Admission,
-        hooks: HookRunner,
+        limits: RateLimits,
         appender: EntryAppender,
     ) -> None:
-        self._find_hook = app.publish_hooks.find
-        self._admission = admission
         self._hooks = hooks
+        self._runner = runner
+        self._admission = admission
+        self._limits = limits
         self._appender = appender
         self._id_field = settings.dedup_field
         self._window_ms = int(settings.dedup_window_seconds * 1000)
@@ -60,6 +65,7 @@ class PublishHandler:
         """Answer one publish event; see the top of this module."""
         try:
             event = _decode(body)
+            self._limits.check(event.user, event.client)
             channel = self._admission.channel(event.channel)
             channel.check_publish(event.user)
             payload = read_payload(
@@ -71,7 +77,7 @@ class PublishHandler:
         except Refuse as refusal:
             exchange.obey(refusal)
             return
-        hook = self._find_hook(channel.name)
+        hook = self._hooks.find(channel.name)
         if hook is None:
             self._append(exchange, event, channel, payload, PERMIT_PUBLISH)
             return
@@ -79,7 +85,7 @@ class PublishHandler:
         def go_on(reply: PublishReply | None) -> None:
             self._append(exchange, event, channel, payload, reply or PERMIT_PUBLISH)
 
-        self._hooks.run(exchange, hook, event, PublishReply, go_on)
+        self._runner.run(exchange, hook, event, PublishReply, go_on)
 
     def _append(
         self,

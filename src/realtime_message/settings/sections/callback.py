@@ -40,6 +40,17 @@ class CallbackSettings(Section, frozen=True, kw_only=True):
         str,
         option("The secret shared before; accepted as well, while it is changed.", secret=True),
     ] = ""
+    trusted_proxies: Annotated[
+        list[str],
+        option(
+            "Addresses or networks, such as 10.0.0.0/8, of proxies in front of this service whose "
+            "X-Forwarded-For header is believed. It counts only without a secret.",
+        ),
+    ] = msgspec.field(default_factory=list)
+    tls_certificate: Annotated[
+        str, option("File with the certificate (PEM) to serve HTTPS with; empty: plain HTTP.")
+    ] = ""
+    tls_key: Annotated[str, option("File with the certificate's key (PEM).")] = ""
     allow_anonymous: Annotated[
         bool, option("Let clients without a token connect, as the user with the empty id.")
     ] = False
@@ -49,6 +60,21 @@ class CallbackSettings(Section, frozen=True, kw_only=True):
     max_channel_length: Annotated[
         int, option("Longer channel names are refused.", unit="characters", ge=1, le=1024)
     ] = 255
+    user_rate_per_second: Annotated[
+        float,
+        option(
+            "Publishes and calls of one user within a second, counted by each process for itself; "
+            "0: no limit.",
+            ge=0,
+        ),
+    ] = 0.0
+    user_burst: Annotated[
+        int, option("How many of them a user may send at once, after a pause.", ge=1)
+    ] = 100
+    connection_rate_per_second: Annotated[
+        float, option("As user_rate_per_second, for one connection of a client.", ge=0)
+    ] = 0.0
+    connection_burst: Annotated[int, option("As user_burst, for one connection.", ge=1)] = 50
     max_in_flight: Annotated[
         int, option("Requests worked on at once; more get a temporary error.", ge=1)
     ] = 4096

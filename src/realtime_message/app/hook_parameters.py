@@ -1,0 +1,67 @@
+"""What each parameter of a hook gets: the event first, then by annotation and name.
+
+the first parameter          the event
+the name of a resource       what the resource opened
+any other type, once         the client's data as this type (see payloads)
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from realtime_message.app.handler import Handler
+from realtime_message.app.parameters import resolve_annotations
+from realtime_message.errors import AppError
+
+_NONE = inspect.Parameter.empty
+
+
+@dataclass(frozen=True, slots=True)
+class HookParameters:
+    """What a hook takes beside the event, each by the parameter's name.
+
+    Attributes:
+        resources: names of resources.
+        payloads: types of the client's data; one at most.
+    """
+
+    resources: tuple[str, ...] = ()
+    payloads: dict[str, Any] = field(default_factory=dict)
+
+
+def read_hook_parameters(
+    hook: Handler, decorator: str, resources: Collection[str]
+) -> HookParameters:
+    """Return what a hook's parameters get.
+
+    Args:
+        hook: the hook.
+        decorator: how it was registered, such as `on_publish`.
+        resources: the names of the app's resources.
+
+    Raises:
+        AppError: a parameter that nothing fits, an annotation that cannot be resolved.
+    """
+    where = f"@app.{decorator} on {hook.name}"
+    hints = resolve_annotations(hook.function, where)
+    taken: list[str] = []
+    payloads: dict[str, Any] = {}
+    for parameter in list(inspect.signature(hook.function).parameters.values())[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise AppError(f'{where}: the parameter "{parameter.name}" cannot be given by its name')
+        if parameter.name in resources:
+            taken.append(parameter.name)
+        elif parameter.name in hints and parameter.default is _NONE and not payloads:
+            payloads[parameter.name] = hints[parameter.name]
+        elif parameter.default is _NONE:
+            known = f" (there are {', '.join(sorted(resources))})" if resources else ""
+            raise AppError(
+                f'{where}: nothing fits the parameter "{parameter.name}"; a hook takes the event, '
+                f"one payload type, and resources by their names{known}"
+            )
+    return HookParameters(tuple(taken), payloads)

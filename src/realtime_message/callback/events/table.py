@@ -1,0 +1,52 @@
+"""Which event handler answers which proxy event."""
+
+from __future__ import annotations
+
+from realtime_message.callback.admit import Admission
+from realtime_message.callback.bound_hooks import BoundHooks
+from realtime_message.callback.dispatch import EventHandler
+from realtime_message.callback.events.connect import ConnectHandler
+from realtime_message.callback.events.publish import PublishHandler
+from realtime_message.callback.events.refresh import RefreshHandler
+from realtime_message.callback.events.rpc import RpcHandler
+from realtime_message.callback.events.sub_refresh import SubRefreshHandler
+from realtime_message.callback.events.subscribe import SubscribeHandler
+from realtime_message.callback.hooks import HookRunner
+from realtime_message.callback.rate_limits import RateLimits
+from realtime_message.centrifugo.events import EventKind
+from realtime_message.settings import Settings
+from realtime_message.streams.contracts import EntryAppender
+
+
+def make_event_handlers(
+    settings: Settings, hooks: BoundHooks, runner: HookRunner, appender: EntryAppender
+) -> dict[EventKind, EventHandler]:
+    """Return the event handler of every proxy event.
+
+    Args:
+        settings: all of them.
+        hooks: the user's.
+        runner: calls them.
+        appender: where messages go.
+
+    Raises:
+        ConfigurationError: the access rules make no sense.
+    """
+    callback = settings.callback
+    admission = Admission(callback, settings.redis.partition_count)
+    limits = RateLimits(callback)
+    return {
+        EventKind.connect: ConnectHandler(callback, hooks.connect, runner),
+        EventKind.refresh: RefreshHandler(hooks.refresh, runner),
+        EventKind.subscribe: SubscribeHandler(hooks.subscribe, runner, admission),
+        EventKind.sub_refresh: SubRefreshHandler(hooks.sub_refresh, runner),
+        EventKind.publish: PublishHandler(
+            callback,
+            hooks=hooks.publish,
+            runner=runner,
+            admission=admission,
+            limits=limits,
+            appender=appender,
+        ),
+        EventKind.rpc: RpcHandler(hooks.rpc, runner, limits),
+    }
