@@ -44,9 +44,18 @@ def guarded(command: Sequence[str]) -> list[str]:
 
 def _guard(command: Sequence[str]) -> int:
     parent = os.getppid()
-    child = subprocess.Popen(command)  # noqa: S603 - the command line of a part, made by us
-    for number in (signal.SIGTERM, signal.SIGINT):
+    signals = (signal.SIGTERM, signal.SIGINT)
+    # Held back until there is a child to hand them to.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    child = subprocess.Popen(  # noqa: S603 - the command line of a part, made by us
+        command,
+        preexec_fn=lambda: signal.pthread_sigmask(  # noqa: PLW1509 - no thread runs yet
+            signal.SIG_UNBLOCK, signals
+        ),
+    )
+    for number in signals:
         signal.signal(number, lambda number, _: child.send_signal(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     while os.getppid() == parent:
         try:
             return _as_own(child.wait(_LOOK_EVERY_SECONDS))
