@@ -11,9 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from realtime_message.errors import ConfigurationError, StreamsError, StreamsUnavailableError
+from realtime_message.errors import (
+    ConfigurationError,
+    StreamsError,
+    StreamsUnavailableError,
+    UnsupportedServerError,
+)
 from realtime_message.settings import ChannelDurability, Durability, RedisSettings
-from realtime_message.streams.server_errors import CommandUnknownError
+from realtime_message.streams.server_errors import CommandForbiddenError, CommandUnknownError
 from realtime_message.streams.session import Session
 from realtime_message.streams.wire import Command
 from realtime_message.telemetry.logs import get_logger
@@ -104,12 +109,16 @@ async def check_durability(
 
     Raises:
         ConfigurationError: it cannot; the text says what to change.
+        UnsupportedServerError: it does not allow this user what is needed.
         StreamsError: no answer, or a refusal of another kind.
     """
     if "fsynced" in durabilities:
         await _check_disk(session, where)
     if "replicated" in durabilities:
-        found = await session.run("WAIT", settings.replicas, START_WAIT_MS)
+        try:
+            found = await session.run("WAIT", settings.replicas, START_WAIT_MS)
+        except CommandForbiddenError as error:
+            raise _forbidden(where, "replicated", "+wait", error) from None
         if found < settings.replicas:
             _log.warning("replicas.missing", redis=where, found=found, needed=settings.replicas)
 
@@ -123,6 +132,8 @@ async def _check_disk(session: Session, where: str) -> None:
             "use Redis 7.2 or newer or Valkey, or set redis.durability, and durability in "
             "callback.channels, to memory or replicated"
         ) from None
+    except CommandForbiddenError as error:
+        raise _forbidden(where, "fsynced", "+waitaof", error) from None
     except StreamsError as error:
         if "appendonly" not in str(error):
             raise
@@ -141,6 +152,15 @@ async def _check_disk(session: Session, where: str) -> None:
     policy = dict(zip(answer[::2], answer[1::2], strict=True)).get(b"appendfsync", b"always")
     if policy != b"always":
         raise _disk_unfit(where, f"appendfsync {policy.decode()}")
+
+
+def _forbidden(
+    where: str, durability: Durability, right: str, error: StreamsError
+) -> UnsupportedServerError:
+    return UnsupportedServerError(
+        f"durability {durability} needs what Redis at {where} does not allow this user: give it "
+        f"{right} ({error})"
+    )
 
 
 def _disk_unfit(where: str, found: str) -> ConfigurationError:

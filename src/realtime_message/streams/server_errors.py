@@ -82,6 +82,10 @@ _CLIENT_CLASSES: dict[type[BaseException], type[StreamsError]] = {
 def from_reply(text: str) -> StreamsError:
     """Return the exception for an error reply, such as `OOM command not allowed …`."""
     code = text.partition(" ")[0]
+    if code == "EXECABORT":
+        # `… because of: NOPERM …` when EXEC itself was refused.
+        _, _, reason = text.partition("because of: ")
+        return from_reply(reason) if reason else StreamsRefusedError(f"Redis answered: {text}")
     if code == "ERR":
         if "max number of clients" in text:
             return StreamsUnavailableError(f"Redis answered: {text}")

@@ -145,7 +145,11 @@ def _harmless_commands(keys: Keys) -> list[Command]:
         ("XINFO", "GROUPS", probe),
         ("XINFO", "STREAM", probe),
         ("WATCH", probe),
+        # What would write is only queued: a command without its arguments ends the transaction.
         ("MULTI",),
+        ("HSET", probe, "probe", ""),
+        ("HSETNX", probe, "probe", ""),
+        ("GET",),
         ("EXEC",),
         ("GET", probe),
         ("SET", probe, "", "XX"),

@@ -1,0 +1,83 @@
+"""The rights that the page for operators lists: enough, and none too many."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from realtime_message.errors import StartupError, UnsupportedServerError
+from realtime_message.settings import RedisSettings
+from realtime_message.streams import open_streams
+from support.streams_use import use_everything
+from support.valkey_server import ValkeyServer, unique_prefix
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/redis-rights.md").read_text("utf-8")
+(RULE,) = re.findall(r"^ACL SETUSER rtm (.*)$", PAGE, re.MULTILINE)
+NEEDED = re.findall(r"\+\S+", RULE)
+FURTHER = [right.replace("\\", "") for right in re.findall(r"^\| `(\+[^`]+)`", PAGE, re.MULTILINE)]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ValkeyServer]:
+    """A server whose users these tests make."""
+    with ValkeyServer(durable=True) as running:
+        yield running
+
+
+def _user(server: ValkeyServer, rule: str, **more: object) -> RedisSettings:
+    """Make a user with a rule as the page writes it; return settings that log in as it."""
+    prefix, name = unique_prefix(), f"u{secrets.token_hex(4)}"
+    words = rule.replace("messages", prefix).replace("PASSWORD", "pw").split()
+    with redis.Redis(port=server.port) as admin:
+        admin.execute_command("ACL", "SETUSER", name, *words)
+    values: dict[str, object] = {"startup_timeout_seconds": 5.0, "partition_count": 2, **more}
+    return RedisSettings(
+        url=f"redis://{name}:pw@127.0.0.1:{server.port}",
+        prefix=prefix,
+        **values,  # type: ignore[arg-type]
+    )
+
+
+async def test_listed_rights_suffice(server: ValkeyServer) -> None:
+    """A user with exactly the page's rule can do everything."""
+    streams = await open_streams(_user(server, RULE))
+    await use_everything(streams)
+    assert streams.backlog.memory_share is None
+    await streams.close()
+
+
+async def test_further_rights_suffice_for_the_levels(server: ValkeyServer) -> None:
+    """With the rights of the page's table the other levels work, too."""
+    settings = _user(server, f"{RULE} {' '.join(FURTHER)}", durability="fsynced")
+    streams = await open_streams(settings)
+    await use_everything(streams, ["memory"])
+    await streams.close()
+
+
+@pytest.mark.parametrize("right", NEEDED)
+async def test_every_listed_right_is_needed_and_missed_at_the_start(
+    server: ValkeyServer, right: str
+) -> None:
+    """Without any single one of them the start ends and names the command."""
+    rule = " ".join(word for word in RULE.split() if word != right)
+    command = right.removeprefix("+").partition("|")[0]
+    with pytest.raises(UnsupportedServerError, match=f"'{command}"):
+        await open_streams(_user(server, rule))
+
+
+@pytest.mark.parametrize(
+    ("durability", "command"), [("replicated", "wait"), ("fsynced", "waitaof")]
+)
+async def test_right_of_a_level_is_missed_at_the_start(
+    server: ValkeyServer, durability: str, command: str
+) -> None:
+    """A level whose command is not allowed is refused, with the right to give."""
+    streams = await open_streams(_user(server, RULE, durability=durability))
+    with pytest.raises(StartupError, match=rf"durability {durability} needs .*\+{command}"):
+        await streams.appender()
+    await streams.close()

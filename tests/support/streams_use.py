@@ -1,0 +1,50 @@
+"""Every path of the streams once, for tests of rights, keys and connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from realtime_message.settings import ChannelDurability
+from realtime_message.streams import Streams
+from realtime_message.streams.contracts import Dedup
+
+
+async def use_everything(streams: Streams, durabilities: Iterable[ChannelDurability] = ()) -> None:
+    """Append, read, retry, bury, trim, restore, inspect, lease, and be a member.
+
+    Args:
+        streams: open, with two partitions or more, nothing in them.
+        durabilities: levels to append at besides the default one.
+    """
+    appender = await streams.appender(durabilities)
+    await appender.check()
+    await appender.append(0, b"1")
+    await appender.append(0, b"2", Dedup("k", b"r", 60_000))
+    await appender.append(0, b"2", Dedup("k", b"r", 60_000))
+    for durability in durabilities:
+        await appender.append(1, b"3", durability=durability)
+    await streams.backlog.sample()
+    await streams.members.heartbeat("w", 60)
+    await streams.members.store_assignment({0: "w"}, 0)
+    await streams.members.heartbeat("gone", 60)
+    await streams.members.leave("gone")
+    await streams.inspect.members()
+    lease = await streams.leases.acquire(0, "w", 60)
+    assert lease is not None
+    renewer = streams.renewer()
+    assert renewer.renew([lease], 60) == [True]
+    renewer.close()
+    reader = streams.reader(lease, "worker-w-1")
+    assert await reader.wait_for_entries(30)
+    first, second = await reader.cycle([], 10)
+    await reader.claim_pending(10)
+    await reader.record_attempt(first.id, 1)
+    await reader.bury(first, reason="r", error="e", attempts=1)
+    await reader.cycle([second.id], 10)
+    await reader._restore_group()
+    await streams.trimmer.trim(0, 0)
+    await streams.dead_letters.list_page(0, 10)
+    await streams.inspect.partitions()
+    await streams.leases.release(lease)
+    await streams.leases.acquire(1, "w", 60)
+    await reader.close()
