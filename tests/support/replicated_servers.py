@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Self
 
 from support.valkey_server import ValkeyServer
 
 SYNC_TIMEOUT_SECONDS = 30.0
 
-# A replica would wait five seconds for others to come, and would connect a second later.
+# A primary would wait five seconds for more replicas before it serves the first.
 _QUICK = {"repl-diskless-sync-delay": "0", "repl-diskless-sync": "yes"}
 
 
 class ReplicatedServers:
     """A context manager; the servers run while its block does.
 
+    Args:
+        replica_count: how many follow at the beginning.
+        options: more settings of the servers.
+        primary_binary: the primary's program; None looks for one.
+
     Attributes:
         primary: takes the writes.
         replicas: follow it.
+        follow_port: where replicas find the primary; another one than its own leads through
+            whatever listens there.
     """
 
-    def __init__(self, replica_count: int = 1) -> None:
-        self.primary = ValkeyServer(_QUICK)
+    def __init__(
+        self,
+        replica_count: int = 1,
+        options: Mapping[str, str] | None = None,
+        primary_binary: str | None = None,
+    ) -> None:
+        self._options = {**_QUICK, **(options or {})}
+        self.primary = ValkeyServer(self._options, binary=primary_binary)
+        self.follow_port = self.primary.port
         self._replica_count = replica_count
         self.replicas: list[ValkeyServer] = []
 
@@ -39,7 +54,7 @@ class ReplicatedServers:
 
     def add_replica(self) -> ValkeyServer:
         """Start one more replica; it may not be in sync yet."""
-        replica = ValkeyServer({**_QUICK, "replicaof": ("127.0.0.1", str(self.primary.port))})
+        replica = ValkeyServer({**self._options, "replicaof": ("127.0.0.1", str(self.follow_port))})
         self.replicas.append(replica.start())
         return replica
 
