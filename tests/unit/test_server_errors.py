@@ -126,9 +126,7 @@ def test_error_replies_are_mapped(reply: str, meaning: type[StreamsError]) -> No
 
 def test_refused_transaction_means_what_refused_it() -> None:
     """EXEC that is refused itself tells why; one that breaks off because of a command does not."""
-    reply = (
-        "EXECABORT Transaction discarded because of: NOPERM User u may not run 'exec'"
-    )
+    reply = "EXECABORT Transaction discarded because of: NOPERM User u may not run 'exec'"
     assert type(from_reply(reply)) is CommandForbiddenError
     plain = "EXECABORT Transaction discarded because of previous errors."
     assert type(from_reply(plain)) is StreamsRefusedError

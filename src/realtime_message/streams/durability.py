@@ -138,9 +138,9 @@ async def _check_disk(session: Session, where: str) -> None:
         if "appendonly" not in str(error):
             raise
         raise _disk_unfit(where, "appendonly no") from None
-    # With everysec the answer could take two seconds, and is not to be relied on: Redis 7.4 and
-    # Valkey 8.0 to 9.1 confirm before the sync (redis/redis pull request 13793). With no, it never
-    # comes.
+    # With everysec the answer could take two seconds, and is not to be relied on: some releases,
+    # Valkey 9.1.2 among them, confirm before the sync (redis/redis pull request 13793). With no, it
+    # never comes.
     try:
         answer = await session.run("CONFIG", "GET", "appendfsync")
     except StreamsError as error:
