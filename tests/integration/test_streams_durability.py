@@ -9,7 +9,6 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import redis
 import structlog
 
 from realtime_message.errors import ConfigurationError, StreamsUnavailableError
@@ -19,6 +18,7 @@ from realtime_message.streams.contracts import Appended, Dedup
 from realtime_message.streams.wire import Wire
 from support.eventually import eventually
 from support.replicated_servers import ReplicatedServers
+from support.server_abilities import require_waitaof
 from support.valkey_server import ValkeyServer, unique_prefix
 
 
@@ -33,6 +33,7 @@ def servers() -> Iterator[ReplicatedServers]:
 def synced_server() -> Iterator[ValkeyServer]:
     """A server that syncs each write to its disk; not to be broken."""
     with ValkeyServer(durable=True) as server:
+        require_waitaof(server)
         yield server
 
 
@@ -90,7 +91,9 @@ async def test_a_batch_has_one_barrier_of_its_level(
     command: bytes | None,
 ) -> None:
     """All appends of a batch share one WAIT or WAITAOF; in memory there is none."""
-    servers.primary.client().config_set("appendfsync", "always")
+    if durability == "fsynced":
+        require_waitaof(servers.primary)
+        servers.primary.client().config_set("appendfsync", "always")
     async with _opened(servers.primary.url) as streams:
         appender = await streams.appender([durability])
         written.clear()
@@ -232,6 +235,7 @@ async def test_fsynced_append_is_on_the_disk(synced_server: ValkeyServer) -> Non
 async def test_fsynced_needs_an_append_only_file() -> None:
     """Without appendonly the start ends with what to change."""
     with ValkeyServer({"appendonly": "no"}) as server:
+        require_waitaof(server)
         async with _opened(server.url, durability="fsynced") as streams:
             with pytest.raises(ConfigurationError, match=r"has appendonly no: change it there"):
                 await streams.appender()
@@ -241,6 +245,7 @@ async def test_fsynced_needs_an_append_only_file() -> None:
 async def test_fsynced_needs_a_sync_for_each_write(policy: str) -> None:
     """With another appendfsync, under which WAITAOF cannot be relied on, nothing starts."""
     with ValkeyServer({"appendfsync": policy}) as server:
+        require_waitaof(server)
         async with _opened(server.url) as streams:
             with pytest.raises(ConfigurationError, match=f"has appendfsync {policy}"):
                 await streams.appender(["fsynced"])
@@ -276,6 +281,7 @@ async def test_fsync_policy_that_may_not_be_seen_is_a_warning(synced_server: Val
 async def test_append_only_file_switched_off_later_confirms_nothing() -> None:
     """An operator who switches it off turns fsynced appends into temporary errors."""
     with ValkeyServer(durable=True) as server:
+        require_waitaof(server)
         async with _opened(server.url, durability="fsynced") as streams:
             appender = await streams.appender()
             await appender.append(0, b"x")
@@ -314,16 +320,3 @@ def test_a_server_that_may_evict_is_a_warning() -> None:
         asyncio.run(run())
     (warning,) = [log for log in logs if log["event"] == "eviction.allowed"]
     assert warning["maxmemory_policy"] == "allkeys-lru"
-
-
-def test_wait_covers_the_writes_of_its_own_connection_only(servers: ReplicatedServers) -> None:
-    """The rule of Redis behind the write that a resend makes."""
-    client = servers.primary.client()
-    servers.replicas[0].pause()
-    client.set("k", "v")
-    fresh = redis.Redis.from_url(servers.primary.url)
-    fresh.get("k")
-    assert fresh.wait(1, 200) == 1
-    fresh.pexpire("k", 60_000)
-    assert fresh.wait(1, 200) == 0
-    servers.replicas[0].resume()

@@ -8,6 +8,7 @@ import pytest
 
 from support.loss_load import LossLoad, load_until_crash
 from support.replicated_servers import ReplicatedServers
+from support.server_abilities import require_waitaof
 from support.valkey_server import ValkeyServer
 
 ENOUGH = 1000
@@ -21,6 +22,7 @@ def _is_enough(load: LossLoad) -> bool:
 async def test_fsynced_survives_the_servers_sudden_end(attempt: int) -> None:
     """SIGKILL under load and a restart: not one acknowledged message is missing."""
     with ValkeyServer(durable=True) as server:
+        require_waitaof(server)
 
         async def crash() -> None:
             await asyncio.to_thread(server.kill)

@@ -13,6 +13,7 @@ import redis
 from realtime_message.errors import StartupError, UnsupportedServerError
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
+from support.server_abilities import require_waitaof
 from support.streams_use import use_everything
 from support.valkey_server import ValkeyServer, unique_prefix
 
@@ -53,6 +54,7 @@ async def test_listed_rights_suffice(server: ValkeyServer) -> None:
 
 async def test_further_rights_suffice_for_the_levels(server: ValkeyServer) -> None:
     """With the rights of the page's table the other levels work, too."""
+    require_waitaof(server)
     settings = _user(server, f"{RULE} {' '.join(FURTHER)}", durability="fsynced")
     streams = await open_streams(settings)
     await use_everything(streams, ["memory"])
@@ -77,6 +79,8 @@ async def test_right_of_a_level_is_missed_at_the_start(
     server: ValkeyServer, durability: str, command: str
 ) -> None:
     """A level whose command is not allowed is refused, with the right to give."""
+    if command == "waitaof":
+        require_waitaof(server)
     streams = await open_streams(_user(server, RULE, durability=durability))
     with pytest.raises(StartupError, match=rf"durability {durability} needs .*\+{command}"):
         await streams.appender()

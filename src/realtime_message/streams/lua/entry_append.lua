@@ -15,7 +15,7 @@ local payload, reply, window_ms = ARGV[1], ARGV[2], ARGV[3]
 local stored = redis.call('GET', dedup)
 if stored then
   -- A write that changes nothing (the clock stands still in a script). WAIT and WAITAOF wait for the
-  -- last write of their own connection: without one they would not wait for the first append.
+  -- last write of their own connection, and would not wait for the first append without one.
   redis.call('PEXPIRE', dedup, math.max(1, redis.call('PTTL', dedup)))
   local space = string.find(stored, ' ', 1, true)
   return {string.sub(stored, 1, space - 1), string.sub(stored, space + 1)}
