@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from realtime_message.settings import ChannelDurability, RedisSettings
+from realtime_message.settings import ChannelDurability, Durability, RedisSettings
 from realtime_message.streams.append import PipelinedAppender
 from realtime_message.streams.backlog import Backlog
 from realtime_message.streams.connection import Connector
@@ -86,8 +86,10 @@ class Streams:
             ConfigurationError: the server cannot do what a level needs; the text says what to do.
             StreamsError: it cannot connect.
         """
-        asked = ("default", *durabilities)
-        levels = list(dict.fromkeys(chosen_durability(level, self.settings) for level in asked))
+        asked: tuple[ChannelDurability, ...] = ("default", *durabilities)
+        levels: list[Durability] = list(
+            dict.fromkeys(chosen_durability(level, self.settings) for level in asked)
+        )
         async with self._making_appender:
             if self._appender is None:
                 self._appender = PipelinedAppender(

@@ -145,8 +145,9 @@ class Batcher:
                 batch.remove(delivery)
         if not batch:
             return None
+        limit = asyncio.timeout(self._time_limit_seconds)
         try:
-            async with asyncio.timeout(self._time_limit_seconds) as limit:
+            async with limit:
                 await self._handler.call_batch(contents)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is its outcome
             if limit.expired():

@@ -43,8 +43,8 @@ def supervise(configuration: Path, log: PartLines) -> int:
     """
     options = ServerOptions()
     options.realize(["-c", str(configuration)], doc=__doc__)
-    options.first = True
-    options.test = False
+    # The types of supervisor know neither; its main program sets both.
+    vars(options).update(first=True, test=False)
     supervisor = InstanceSupervisor(options, log)
     try:
         supervisor.main()
