@@ -86,7 +86,7 @@ class Streams:
             ConfigurationError: the server cannot do what a level needs; the text says what to do.
             StreamsError: it cannot connect.
         """
-        asked: tuple[ChannelDurability, ...] = ("default", *durabilities)
+        asked: list[ChannelDurability] = ["default", *durabilities]
         levels: list[Durability] = list(
             dict.fromkeys(chosen_durability(level, self.settings) for level in asked)
         )
