@@ -96,7 +96,7 @@ class Streams:
                     self._connector, self.keys, self.settings, self.backlog
                 )
             appender = self._appender
-            missing = [level for level in levels if level not in appender.levels]
+            missing: list[Durability] = [level for level in levels if level not in appender.levels]
             await check_durability(self._session, self.settings, self.where, missing)
             await appender.open(missing)
             if self._sampling is None:
