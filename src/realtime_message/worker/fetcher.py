@@ -104,7 +104,7 @@ class Fetcher:
     def _count_to_read(self) -> int:
         """How many entries fit; none while only a few do, since small reads cost the most."""
         lanes = self._held.lanes
-        if lanes.room < _READ_COUNT and not lanes.has_ready:
+        if lanes.room < _READ_COUNT and not lanes.ready:
             # All that is here waits behind something. If that is slow, others may be behind it.
             lanes.make_room(self._held.channels_in_retry() | self._slow_channels(self._held))
         count = min(_READ_COUNT, lanes.room)

@@ -34,6 +34,8 @@ class HeldPartition:
         suspects: those of all partitions.
 
     Attributes:
+        number: the partition's number.
+        is_draining: whether no further message is handed to a handler.
         handling: how many deliveries runners have in hand.
         failure: a defect met by an errand; the fetcher raises it.
     """
@@ -47,6 +49,7 @@ class HeldPartition:
         suspects: Suspects,
     ) -> None:
         self.hold = hold
+        self.number = hold.lease.partition
         self.reader = reader
         self.lanes = lanes
         lanes.on_low = self._read_again
@@ -55,21 +58,11 @@ class HeldPartition:
         self.handling = 0
         self.failure: BaseException | None = None
         self._on_ready = on_ready
-        self._is_draining = False
+        self.is_draining = False
         self._errands: set[asyncio.Task[None]] = set()
         self._retries: dict[Delivery, asyncio.TimerHandle] = {}
         self._batchers: dict[BoundHandler, Batcher] = {}
         self._progress = asyncio.Event()
-
-    @property
-    def number(self) -> int:
-        """The partition's number."""
-        return self.hold.lease.partition
-
-    @property
-    def is_draining(self) -> bool:
-        """Whether no further message is handed to a handler."""
-        return self._is_draining
 
     @property
     def is_idle(self) -> bool:
@@ -115,12 +108,12 @@ class HeldPartition:
     def handling_ended(self) -> None:
         """Count down; a drain may wait for this."""
         self.handling -= 1
-        if self._is_draining:
+        if self.is_draining:
             self.wake()
 
     def retry_later(self, delivery: Delivery, delay_seconds: float) -> None:
         """Queue a delivery up again after a while; its channel waits, others go on."""
-        if self._is_draining:
+        if self.is_draining:
             return
 
         def retry() -> None:
@@ -157,7 +150,7 @@ class HeldPartition:
 
     def drain(self) -> None:
         """Hand out nothing more. What was read and not begun is left to the next owner."""
-        self._is_draining = True
+        self.is_draining = True
         self.lanes.close()
         self.suspects.forget(self.number)
         for batcher in self._batchers.values():

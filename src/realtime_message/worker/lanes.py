@@ -44,10 +44,11 @@ class Turns:
         """Return the next delivery to handle, or None. Its lane waits until it is finished."""
         while self._queue:
             lanes = self._queue.popleft()
-            delivery = lanes.take()
-            if lanes.has_ready:
-                self._queue.append(lanes)
-            if delivery is not None:
+            ready = lanes.ready
+            if ready:
+                delivery = ready.popleft()
+                if ready:
+                    self._queue.append(lanes)
                 return delivery
         return None
 
@@ -62,6 +63,7 @@ class Lanes:
             the last read may go over it.
 
     Attributes:
+        ready: the deliveries that may be taken, in the order of their turns.
         on_low: called with a channel of which more is to be read again; `refill` must follow.
     """
 
@@ -73,12 +75,12 @@ class Lanes:
         "_max_messages",
         "_messages",
         "_overflow",
-        "_ready",
         "_refilling",
         "_starved",
         "_turns",
         "_waiting",
         "on_low",
+        "ready",
     )
 
     def __init__(self, turns: Turns, max_messages: int, max_bytes: int) -> None:
@@ -88,7 +90,7 @@ class Lanes:
         # The channels whose first delivery is ready or taken, and what waits behind those.
         self._busy: set[str] = set()
         self._waiting: dict[str, deque[Delivery]] = {}
-        self._ready: deque[Delivery] = deque()
+        self.ready: deque[Delivery] = deque()
         self._messages = 0
         self._bytes = 0
         self._is_closed = False
@@ -114,11 +116,6 @@ class Lanes:
         return len(self._busy)
 
     @property
-    def has_ready(self) -> bool:
-        """Whether there is something to take."""
-        return bool(self._ready)
-
-    @property
     def room(self) -> int:
         """How many more messages may be added; none once closed."""
         if self._is_closed or self._bytes >= self._max_bytes or self._overflow.is_full:
@@ -133,30 +130,29 @@ class Lanes:
         if channel not in self._busy:
             self._count_in(delivery)
             self._busy.add(channel)
-            self.make_ready(delivery)
+            if not self.ready:
+                self._turns.join(self)
+            self.ready.append(delivery)
         elif channel in self._overflow or channel in self._refilling:
             self._overflow.put(delivery)  # it must not overtake those
         else:
             self._count_in(delivery)
             self._waiting.setdefault(channel, deque()).append(delivery)
 
-    def take(self) -> Delivery | None:
-        """Return the next ready delivery, or None."""
-        return self._ready.popleft() if self._ready else None
-
     def make_ready(self, delivery: Delivery) -> None:
         """Queue up the first delivery of a lane, also again after it waited for a retry."""
         if self._is_closed:
             return
-        if not self._ready:
+        if not self.ready:
             self._turns.join(self)
-        self._ready.append(delivery)
+        self.ready.append(delivery)
 
     def finish(self, delivery: Delivery) -> None:
         """Let a delivery that was taken go; the next one of its channel becomes ready."""
         if self._is_closed:
             return
-        self.drop(delivery)
+        self._messages -= 1
+        self._bytes -= len(delivery.entry.payload or b"")
         channel = delivery.message.channel
         waiting = self._waiting.get(channel)
         if waiting is not None:
@@ -166,13 +162,14 @@ class Lanes:
         else:
             self._busy.remove(channel)
             return
-        self._ask_for_more(channel)
+        if self._overflow.count:
+            self._ask_for_more(channel)
 
     def drop(self, delivery: Delivery) -> None:
         """Let a delivery go while another one of its channel keeps the lane busy."""
         if not self._is_closed:
             self._messages -= 1
-            self._bytes -= _size(delivery)
+            self._bytes -= len(delivery.entry.payload or b"")
 
     def take_following(self, first: Delivery, count: int) -> list[Delivery]:
         """Take up to `count` deliveries that wait behind one that was taken, for the same batch.
@@ -229,7 +226,7 @@ class Lanes:
     def close(self) -> None:
         """Hand out nothing more and forget what waits; what was taken ends without an effect."""
         self._is_closed = True
-        self._ready.clear()
+        self.ready.clear()
         self._waiting.clear()
         self._busy.clear()
         self._overflow.clear()
@@ -249,11 +246,7 @@ class Lanes:
 
     def _count_in(self, delivery: Delivery) -> None:
         self._messages += 1
-        self._bytes += _size(delivery)
-
-
-def _size(delivery: Delivery) -> int:
-    return len(delivery.entry.payload or b"")
+        self._bytes += len(delivery.entry.payload or b"")
 
 
 def _ignore(_channel: str) -> None:

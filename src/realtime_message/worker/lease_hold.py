@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from realtime_message.streams.contracts import Lease
 from realtime_message.telemetry.worker_metrics import Loss
@@ -19,7 +20,7 @@ def _steady_clock() -> Clock:
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)
     if boot_time is None:
         return time.monotonic
-    return lambda: time.clock_gettime(boot_time)
+    return partial(time.clock_gettime, boot_time)
 
 
 #: Seconds since some point in the past; only differences mean something.
@@ -65,7 +66,7 @@ class LeaseHold:
 
     def check(self) -> bool:
         """Whether it may be relied on now; once its time is up it is given up for good."""
-        if self.is_held:
+        if self.lost_because is None and self._clock() < self._until:
             return True
         self.lose(Loss.expired)
         return False

@@ -64,7 +64,7 @@ class Receipts:
                 "attempt": delivery.attempt,
                 "outcome": outcome.value,
                 "took_ms": round(took_seconds * 1000, 2),
-                "age_ms": round(age_seconds * 1000, 2),
+                "age_ms": round(max(0.0, age_seconds) * 1000, 2),
             }
         )
         if self._publishing is None:

@@ -116,7 +116,7 @@ class Runners:
                 await self._park()
                 handled = 0
                 continue
-            if self._source:
+            if not self._is_one_coming and self._source:
                 self.wake()
             await self._handle(delivery, task)
             if task.cancelling() or contextvars.copy_context() != pristine:

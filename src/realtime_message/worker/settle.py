@@ -36,7 +36,7 @@ class Settler:
     def settle(self, delivery: Delivery, error: BaseException | None, took_seconds: float) -> None:
         """Act on the end of an attempt; `error` is what the handler raised."""
         held = delivery.held
-        if held.hold.is_lost:
+        if held.hold.lost_because is not None:
             self.abandon(delivery, took_seconds)
         elif error is None:
             held.finish(delivery)
