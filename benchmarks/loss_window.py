@@ -11,7 +11,7 @@ from the first lost acknowledgement to the last one before the end.
   preloaded into the server notes that; it needs a C compiler and Linux. The worst case: a kernel
   writes earlier by itself.
 - machine lost: the primary and everything between it and its replica ends at once; the replica is
-  5 ms away and is promoted.
+  5 ms away, in each direction, and is promoted.
 """
 
 from __future__ import annotations

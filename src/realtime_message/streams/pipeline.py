@@ -34,8 +34,8 @@ MAX_BARRIER_BATCH_ENTRIES = 8192
 RECONNECT_INITIAL_SECONDS = 0.05
 RECONNECT_MAX_SECONDS = 1.0
 
-#: How much sooner than its deadline a batch must be as durable as it shall: a barrier that gives up
-#: answers before the connection would be cut.
+#: A barrier gives up so long before its batch's deadline, or after half of the time if that is
+#: later: it shall answer before the connection would be cut.
 BARRIER_MARGIN_SECONDS = WAIT_RESOLUTION_SECONDS * 2
 
 _CLOSED = "the streams are closed"
@@ -158,8 +158,9 @@ class Pipeline:
         batch = self._in_flight = self._take_oldest()
         data, expected = batch.take_commands(), len(batch.waiting)
         if self._barrier is not None:
-            remaining = batch.deadline_at - self._loop.time() - BARRIER_MARGIN_SECONDS
-            data += pack(self._barrier.command(max(1, int(remaining * 1000))))
+            left = batch.deadline_at - self._loop.time()
+            wait_seconds = max(left - BARRIER_MARGIN_SECONDS, left / 2)
+            data += pack(self._barrier.command(max(1, int(wait_seconds * 1000))))
             expected += 1
         self._wire.send(data, expected, self._on_replies)
 
