@@ -18,9 +18,7 @@ from realtime_message.centrifugo.configuration import (
 from realtime_message.centrifugo.redis_engine import RedisEngine, redis_engine
 from realtime_message.errors import ConfigurationError, StartupError
 from realtime_message.settings import Settings
-
-#: Where to get Centrifugo, for whoever has none.
-_HOW_TO_GET_ONE = "https://github.com/centrifugal/centrifugo/releases"
+from realtime_message.stack.install_folder import PROGRAM, install_folder
 
 
 def gateway_options(settings: Settings) -> GatewayOptions:
@@ -81,7 +79,7 @@ def write_configuration(settings: Settings, path: Path) -> None:
 
 
 def find_centrifugo(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the Centrifugo program: RTM_CENTRIFUGO_BIN, else the one on PATH.
+    """Return the Centrifugo program: RTM_CENTRIFUGO_BIN, else the installed one, else PATH's.
 
     Raises:
         StartupError: there is none.
@@ -89,10 +87,12 @@ def find_centrifugo(environment: Mapping[str, str] = os.environ) -> Path:
     chosen = environment.get("RTM_CENTRIFUGO_BIN", "")
     if chosen and not os.access(chosen, os.X_OK):
         raise StartupError(f"RTM_CENTRIFUGO_BIN: {chosen} is no program that can be run")
-    found = chosen or shutil.which("centrifugo", path=environment.get("PATH"))
+    folder = install_folder(environment)
+    installed = str(folder / PROGRAM) if folder and os.access(folder / PROGRAM, os.X_OK) else ""
+    found = chosen or installed or shutil.which(PROGRAM, path=environment.get("PATH"))
     if not found:
         raise StartupError(
-            f"there is no centrifugo on PATH: get version 6 from {_HOW_TO_GET_ONE} and put it on "
-            "PATH or name it in RTM_CENTRIFUGO_BIN, or use --gateway embedded"
+            "there is no centrifugo on PATH: `rtm centrifugo install` gets one; or name one in "
+            "RTM_CENTRIFUGO_BIN, or use --gateway embedded"
         )
     return Path(found)

@@ -21,6 +21,8 @@ COMMANDS = {
     "worker",
     "gateway",
     "centrifugo config",
+    "centrifugo check",
+    "centrifugo install",
     "centrifugo run",
     "token",
     "publish",
@@ -35,7 +37,7 @@ COMMANDS = {
 }
 #: Commands that print no data: they serve, or print text that is data already.
 WITHOUT_JSON = {"up", "callback", "worker", "gateway", "centrifugo config", "centrifugo run"}
-WITHOUT_SETTINGS = {"config sample"}
+WITHOUT_SETTINGS = {"config sample", "centrifugo install"}
 
 
 def _commands(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -70,7 +72,7 @@ def test_command_has_help_and_the_shared_options(path: str) -> None:
     if path not in WITHOUT_SETTINGS:
         assert "--set" in flags
         assert "--config" in flags
-    if path not in WITHOUT_JSON | WITHOUT_SETTINGS:
+    if path not in WITHOUT_JSON | {"config sample"}:
         assert "--json" in flags
 
 

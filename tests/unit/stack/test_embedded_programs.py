@@ -49,11 +49,17 @@ def test_wheel_holds_a_program_that_can_be_run() -> None:
 
 
 def test_centrifugo_is_found_or_asked_for(tmp_path: Path) -> None:
-    """The variable wins over PATH; without any program the ways out are named."""
+    """The variable wins over what was installed, that over PATH; else the ways out are named."""
     program = tmp_path / "centrifugo"
     program.touch(mode=0o755)
     assert find_centrifugo({"RTM_CENTRIFUGO_BIN": str(program), "PATH": ""}) == program
     assert find_centrifugo({"PATH": str(tmp_path)}) == program
+    data = tmp_path / "data"
+    installed = data / "centrifuge-realtime-message/bin/centrifugo"
+    assert find_centrifugo({"PATH": str(tmp_path), "XDG_DATA_HOME": str(data)}) == program
+    installed.parent.mkdir(parents=True)
+    installed.touch(mode=0o755)
+    assert find_centrifugo({"PATH": str(tmp_path), "XDG_DATA_HOME": str(data)}) == installed
     with pytest.raises(StartupError, match="no centrifugo on PATH"):
         find_centrifugo({"PATH": ""})
     with pytest.raises(StartupError, match="is no program that can be run"):
