@@ -213,9 +213,9 @@ def test_real_centrifugo_runs_and_stops(tmp_path: Path) -> None:
         process.send(signal.SIGTERM)
         # It says that it serves shortly before it listens to signals.
         assert process.wait(timeout_seconds=30) in {0, -signal.SIGTERM}
+        assert "unknown var in environment" not in process.output
     finally:
         process.kill()
-    assert "unknown var in environment" not in process.output
 
 
 def test_install_help_does_not_load_the_client() -> None:
