@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from realtime_message.errors import Reject, Retry
@@ -104,14 +105,14 @@ class Batcher:
 
     async def _handle(self, batch: list[Delivery]) -> None:
         trial = _Trial()
-        began_at = self._time()
+        began_at = perf_counter()
         try:
             await self._try(batch, trial)
         except asyncio.CancelledError:
             for delivery in batch:
-                self._settler.abandon(delivery, self._time() - began_at)
+                self._settler.abandon(delivery, perf_counter() - began_at)
             raise
-        took_seconds = self._time() - began_at
+        took_seconds = perf_counter() - began_at
         for lane in _by_channel(batch):
             self._settle(lane, trial, took_seconds)
         self._held.look_again()

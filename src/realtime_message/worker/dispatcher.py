@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import Literal
 
 from realtime_message.patterns import PatternTable
@@ -67,15 +68,16 @@ class Dispatcher:
             self._batcher(handler, held).add(delivery)
             return
         delivery.handler = handler
-        started_at = self._time()
         held.handling += 1
-        self._running.start(delivery, task, started_at)
+        self._running.start(delivery, task, self._time())
+        # uvloop's own time stands still within a turn and counts whole milliseconds.
+        began_at = perf_counter()
         try:
             error = await invoke(handler, delivery, task)
         finally:
             self._running.finish(delivery)
             held.handling_ended()
-        self._settler.settle(delivery, error, self._time() - started_at)
+        self._settler.settle(delivery, error, perf_counter() - began_at)
 
     def _batcher(self, handler: BoundHandler, held: HeldPartition) -> Batcher:
         limit = self._running.time_limit_seconds
