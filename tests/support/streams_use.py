@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from realtime_message.settings import ChannelDurability
 from realtime_message.streams import Streams
-from realtime_message.streams.contracts import Dedup
+from realtime_message.streams.contracts import Dedup, Lease, PartitionReader
 
 
 async def use_everything(streams: Streams, durabilities: Iterable[ChannelDurability] = ()) -> None:
@@ -42,9 +42,24 @@ async def use_everything(streams: Streams, durabilities: Iterable[ChannelDurabil
     await reader.bury(first, reason="r", error="e", attempts=1)
     await reader.cycle([second.id], 10)
     await reader._restore_group()
+    await appender.append(0, b"4")
+    await _park(streams, lease, reader)
     await streams.trimmer.trim(0, 0)
     await streams.dead_letters.list_page(0, 10)
     await streams.inspect.partitions()
     await streams.leases.release(lease)
     await streams.leases.acquire(1, "w", 60)
     await reader.close()
+
+
+async def _park(streams: Streams, lease: Lease, reader: PartitionReader) -> None:
+    """Leave a parked channel with an entry that is set aside."""
+    (entry,) = await reader.cycle([], 10)
+    parker = streams.parker(lease)
+    await parker.park("c")
+    await parker.set_aside("c", entry)
+    assert len(await parker.read("c", 10)) == 1
+    await parker.finish("c", "0-1")
+    assert not await parker.unpark("c")
+    assert await streams.parked_channels.resume(0, "c")
+    await streams.parked_channels.list_parked(0)

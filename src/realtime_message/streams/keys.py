@@ -33,6 +33,14 @@ class Keys:
         """Stream of the partition's dead letters."""
         return self._beside(partition, "dead")
 
+    def parked(self, partition: int) -> str:
+        """Sorted set of the partition's parked channels."""
+        return self._beside(partition, "parked")
+
+    def aside(self, partition: int, digest: str) -> str:
+        """Stream of a parked channel's entries that were set aside."""
+        return f"{self._beside(partition, 'parked')}:{digest}"
+
     def dedup(self, partition: int, digest: str) -> str:
         """What a resend of one client message is answered with; expires with the window."""
         return f"{self._beside(partition, 'dedup')}:{digest}"

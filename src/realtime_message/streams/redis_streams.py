@@ -18,6 +18,7 @@ from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.leases import RedisLeaseRenewer, RedisLeaseStore
 from realtime_message.streams.members import RedisMemberStore
+from realtime_message.streams.parked import RedisChannelParker, RedisParkedChannels
 from realtime_message.streams.read import RedisPartitionReader
 from realtime_message.streams.session import Session
 from realtime_message.streams.startup import check_server, wait_until_ready
@@ -35,6 +36,7 @@ class Streams:
         members: who is there, and who should own what.
         trimmer: removes handled entries.
         dead_letters: reads what was given up.
+        parked_channels: shows and resumes channels that are held back.
         inspect: what an operator sees.
         backlog: which partitions take no more for now; looked at while there is an appender.
     """
@@ -52,6 +54,7 @@ class Streams:
         self.members = RedisMemberStore(self._session, self.keys)
         self.trimmer = RedisStreamTrimmer(self._session, self.keys)
         self.dead_letters = RedisDeadLetters(self._session, self.keys)
+        self.parked_channels = RedisParkedChannels(self._session, self.keys)
         self.inspect = Inspector(self._session, self.keys, settings.partition_count)
         self.backlog = Backlog(self.inspect, settings)
         self._sampling: asyncio.Task[None] | None = None
@@ -121,6 +124,10 @@ class Streams:
             timeout_seconds=self.settings.command_timeout_seconds,
             on_incident=self._on_incident,
         )
+
+    def parker(self, lease: Lease) -> RedisChannelParker:
+        """Return what parks channels under a lease."""
+        return RedisChannelParker(self._session, self.keys, lease)
 
     def renewer(self) -> RedisLeaseRenewer:
         """Return a renewer for a thread of its own; the thread closes it."""

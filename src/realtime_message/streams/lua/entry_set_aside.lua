@@ -1,0 +1,31 @@
+-- Move a pending entry of a parked channel to the channel's own stream and acknowledge it.
+--
+-- KEYS[1] stream  the partition's stream
+-- KEYS[2] epoch   string: the epoch of the last take; the fence
+-- KEYS[3] aside   stream: the channel's entries that were set aside; may be absent
+-- ARGV[1] held_epoch  integer: the epoch under which we hold the lease
+-- ARGV[2] group       text
+-- ARGV[3] id          entry id
+-- ARGV[4] payload     bytes: what to keep if the entry was deleted meanwhile
+--
+-- Reply: its new id; an empty text if the entry is not pending (it was moved before); nil if the
+-- epoch has moved.
+-- Errors: NOGROUP; OOM, READONLY and others that refuse writes, before anything is written.
+
+local stream, epoch, aside = KEYS[1], KEYS[2], KEYS[3]
+local held_epoch, group, id, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+if redis.call('GET', epoch) ~= held_epoch then
+  return nil
+end
+if #redis.call('XPENDING', stream, group, id, id, 1) == 0 then
+  return ''
+end
+
+local found = redis.call('XRANGE', stream, id, id)[1]
+local fields = found and found[2] or {'payload', payload}
+fields[#fields + 1] = 'entry_id'
+fields[#fields + 1] = id
+local aside_id = redis.call('XADD', aside, '*', unpack(fields))
+redis.call('XACK', stream, group, id)
+return aside_id

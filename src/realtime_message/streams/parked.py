@@ -1,0 +1,177 @@
+"""Parked channels: held back after a message failed for good, their later messages set aside.
+
+A parked channel has a stream of its own beside its partition's. The owner of the partition moves
+the channel's entries there, in order, and acknowledges them: neither the partition nor its trimming
+waits for the channel. When an operator resumes it, the owner hands out what was set aside, first to
+last, and lets the channel go on when nothing is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from realtime_message.errors import LeaseLostError
+from realtime_message.streams.contracts import Entry, Lease
+from realtime_message.streams.keys import Keys
+from realtime_message.streams.scripts import load_script
+from realtime_message.streams.session import Session
+
+_PARKED, _RESUMING = 1, 2
+
+
+class ParkedChannel(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel that is held back.
+
+    Attributes:
+        channel: its name.
+        partition: where it lives.
+        is_resuming: whether what was set aside is being handled again.
+        entry_count: how many entries are set aside.
+    """
+
+    channel: str
+    partition: int
+    is_resuming: bool
+    entry_count: int
+
+
+def channel_digest(channel: str) -> str:
+    """Return what stands for a channel in a key; channels' own names may have any length."""
+    return blake2b(channel.encode(), digest_size=16).hexdigest()
+
+
+class RedisParkedChannels:
+    """What an operator sees and does; see the module.
+
+    Args:
+        session: where the commands go.
+        keys: the key names.
+    """
+
+    def __init__(self, session: Session, keys: Keys) -> None:
+        self._session = session
+        self._keys = keys
+
+    async def list_parked(self, partition: int) -> list[ParkedChannel]:
+        """Return the parked channels of a partition by name. Raises StreamsError."""
+        states = await self.states(partition)
+        if not states:
+            return []
+        counts = await self._session.call(
+            *[("XLEN", self._keys.aside(partition, channel_digest(name))) for name in states]
+        )
+        return [
+            ParkedChannel(
+                channel=name,
+                partition=partition,
+                is_resuming=is_resuming,
+                entry_count=int(count),
+            )
+            for (name, is_resuming), count in sorted(zip(states.items(), counts, strict=True))
+        ]
+
+    async def states(self, partition: int) -> dict[str, bool]:
+        """Return the parked channels of a partition, each with whether it is being resumed."""
+        flat = await self._session.run("ZRANGE", self._keys.parked(partition), 0, -1, "WITHSCORES")
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return {name.decode(): int(score) == _RESUMING for name, score in pairs}
+
+    async def resume(self, partition: int, channel: str) -> bool:
+        """Ask for a channel to go on; False if it is not parked.
+
+        The owner of the partition sees it within about a second.
+        """
+        if channel not in await self.states(partition):
+            return False
+        key = self._keys.parked(partition)
+        await self._session.run("ZADD", key, "XX", _RESUMING, channel)
+        return True
+
+
+class RedisChannelParker:
+    """What the owner of a partition does with its parked channels, fenced by its lease.
+
+    Every method but `states` and `read` raises LeaseLostError when the epoch has moved.
+
+    Args:
+        session: where the scripts go.
+        keys: the key names.
+        lease: under which it is done.
+    """
+
+    def __init__(self, session: Session, keys: Keys, lease: Lease) -> None:
+        self._session = session
+        self._keys = keys
+        self._lease = lease
+        self._shown = RedisParkedChannels(session, keys)
+
+    async def states(self) -> dict[str, bool]:
+        """Return the parked channels, each with whether it is being resumed."""
+        return await self._shown.states(self._lease.partition)
+
+    async def park(self, channel: str) -> None:
+        """Hold a channel back."""
+        await self._run("channel_park", [self._parked, self._epoch], channel)
+
+    async def unpark(self, channel: str) -> bool:
+        """Let a channel go on; False if entries are still set aside."""
+        keys = [self._parked, self._epoch, self._aside(channel)]
+        return bool(await self._run("channel_unpark", keys, channel))
+
+    async def set_aside(self, channel: str, entry: Entry) -> None:
+        """Move a pending entry to the channel's own stream and acknowledge it. Safe to repeat."""
+        partition = self._lease.partition
+        keys = [self._keys.stream(partition), self._epoch, self._aside(channel)]
+        group = self._keys.group(partition)
+        await self._run("entry_set_aside", keys, group, entry.id, entry.payload or b"")
+
+    async def read(self, channel: str, count: int) -> list[Entry]:
+        """Return the first entries that are set aside, under their ids in the channel's stream."""
+        rows = await self._session.run("XRANGE", self._aside(channel), "-", "+", "COUNT", count)
+        entries = []
+        for entry_id, fields in rows:
+            named = dict(zip(fields[::2], fields[1::2], strict=True))
+            entries.append(Entry(str(entry_id, "ascii"), named.get(b"payload")))
+        return entries
+
+    async def finish(self, channel: str, entry_id: str) -> None:
+        """Remove an entry that was handled, and all before it. Safe to repeat."""
+        await self._finish(channel, entry_id, "", "", 0)
+
+    async def bury(
+        self, channel: str, entry_id: str, *, reason: str, error: str, attempts: int
+    ) -> None:
+        """Move an entry to the dead letters. Safe to repeat."""
+        await self._finish(channel, entry_id, reason, error, attempts)
+
+    async def _finish(
+        self, channel: str, entry_id: str, reason: str, error: str, attempts: int
+    ) -> None:
+        milliseconds, _, number = entry_id.partition("-")
+        next_id = f"{milliseconds}-{int(number) + 1}"
+        dead = self._keys.dead_letters(self._lease.partition)
+        keys = [self._aside(channel), self._epoch, dead]
+        await self._run("aside_finish", keys, entry_id, next_id, reason, error, attempts)
+
+    @property
+    def _parked(self) -> str:
+        return self._keys.parked(self._lease.partition)
+
+    @property
+    def _epoch(self) -> str:
+        return self._keys.epoch(self._lease.partition)
+
+    def _aside(self, channel: str) -> str:
+        return self._keys.aside(self._lease.partition, channel_digest(channel))
+
+    async def _run(self, name: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
+        reply = await self._session.run_script(
+            load_script(name), keys, [self._lease.epoch, *arguments]
+        )
+        if reply is None:
+            raise LeaseLostError(self._lease.partition, self._lease.epoch)
+        return reply

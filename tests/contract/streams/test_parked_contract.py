@@ -1,0 +1,109 @@
+"""Parked channels: what is set aside stays in order, fenced, and comes back."""
+
+from __future__ import annotations
+
+import pytest
+
+from realtime_message.errors import LeaseLostError
+from realtime_message.streams import Streams
+from realtime_message.streams.contracts import Entry, Lease
+from realtime_message.streams.parked import RedisChannelParker
+
+
+async def _take(streams: Streams, holder: str = "w1") -> Lease:
+    await streams._session.run("DEL", streams.keys.lease(0))
+    lease = await streams.leases.acquire(0, holder, 60)
+    assert lease is not None
+    return lease
+
+
+async def _read(streams: Streams, lease: Lease, *payloads: bytes) -> list[Entry]:
+    appender = await streams.appender()
+    for payload in payloads:
+        await appender.append(0, payload)
+    reader = streams.reader(lease, "worker-w-1")
+    entries = await reader.cycle([], 100)
+    await reader.close()
+    return entries
+
+
+async def _set_aside(parker: RedisChannelParker, entries: list[Entry]) -> None:
+    for entry in entries:
+        await parker.set_aside("room", entry)
+
+
+async def test_entries_are_set_aside_in_order_and_acknowledged(streams: Streams) -> None:
+    """They leave the pending ones, so that trimming does not wait for them."""
+    lease = await _take(streams)
+    parker = streams.parker(lease)
+    await parker.park("room")
+    await _set_aside(parker, await _read(streams, lease, b"1", b"2", b"3"))
+    assert [entry.payload for entry in await parker.read("room", 2)] == [b"1", b"2"]
+    assert (await streams.inspect.partitions())[0].pending == 0
+    (shown,) = await streams.parked_channels.list_parked(0)
+    assert (shown.channel, shown.is_resuming, shown.entry_count) == ("room", False, 3)
+
+
+async def test_setting_aside_twice_does_it_once(streams: Streams) -> None:
+    """As after a reply that was lost."""
+    lease = await _take(streams)
+    parker = streams.parker(lease)
+    (entry,) = await _read(streams, lease, b"1")
+    await _set_aside(parker, [entry, entry])
+    assert len(await parker.read("room", 10)) == 1
+
+
+async def test_finished_entries_are_gone_and_the_channel_goes_on_when_none_is_left(
+    streams: Streams,
+) -> None:
+    """Each is removed when it is done with, in order."""
+    lease = await _take(streams)
+    parker = streams.parker(lease)
+    await parker.park("room")
+    await _set_aside(parker, await _read(streams, lease, b"1", b"2"))
+    first, second = await parker.read("room", 10)
+    assert not await parker.unpark("room")
+    await parker.finish("room", first.id)
+    await parker.finish("room", first.id)
+    assert await parker.read("room", 10) == [second]
+    await parker.bury("room", second.id, reason="no", error="trace", attempts=2)
+    await parker.bury("room", second.id, reason="no", error="trace", attempts=2)
+    assert await parker.unpark("room")
+    assert await parker.states() == {}
+    (letter,) = await streams.dead_letters.list_page(0, 10)
+    assert (letter.payload, letter.reason, letter.error, letter.attempts) == (
+        b"2",
+        "no",
+        "trace",
+        2,
+    )
+
+
+async def test_operator_resumes_only_what_is_parked(streams: Streams) -> None:
+    """The owner sees it; parking again takes it back."""
+    lease = await _take(streams)
+    parker = streams.parker(lease)
+    assert not await streams.parked_channels.resume(0, "room")
+    await parker.park("room")
+    assert await streams.parked_channels.resume(0, "room")
+    assert await parker.states() == {"room": True}
+    await parker.park("room")
+    assert await parker.states() == {"room": False}
+
+
+async def test_former_owner_parks_and_moves_nothing(streams: Streams) -> None:
+    """Every step is fenced."""
+    former = await _take(streams)
+    (entry,) = await _read(streams, former, b"1")
+    parker = streams.parker(former)
+    await _take(streams, "w2")
+    for step in (
+        parker.park("room"),
+        parker.unpark("room"),
+        parker.set_aside("room", entry),
+        parker.finish("room", "1-1"),
+        parker.bury("room", "1-1", reason="r", error="e", attempts=1),
+    ):
+        with pytest.raises(LeaseLostError):
+            await step
+    assert (await streams.inspect.partitions())[0].pending == 1
