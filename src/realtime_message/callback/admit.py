@@ -35,6 +35,7 @@ class Channel:
     """
 
     __slots__ = (
+        "_is_open_to_users",
         "_listed",
         "_owner",
         "_publish",
@@ -55,6 +56,7 @@ class Channel:
         self._subscribe: Who = "nobody" if is_private else rule.subscribe
         self._owner = _owner(name, rule)
         self._listed = None if USER_BOUNDARY in rule.pattern else _listed_users(name)
+        self._is_open_to_users = self._publish == "users" and self._listed is None
 
     def check_publish(self, user: str) -> None:
         """Check whether a user may publish.
@@ -62,6 +64,8 @@ class Channel:
         Raises:
             Refuse: no.
         """
+        if self._is_open_to_users and user:
+            return  # what most publishes are, without a further look
         if not self._may(self._publish, user):
             raise Refuse(Code.FORBIDDEN, "you may not publish to this channel")
 

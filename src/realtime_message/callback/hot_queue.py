@@ -132,6 +132,15 @@ class HotQueue:
             return
         self._begin(request)
 
+    def take_known(self, body: bytes) -> None:
+        """Take a request of which nothing is to be looked at but its body."""
+        if self.is_busy or self._is_serving:
+            self.take(HotRequest(body))
+            return
+        self.is_busy = True
+        self._keep_alive = True
+        self._shared.dispatcher.dispatch(EventKind.publish, body, self._on_answered)
+
     def break_off(self, status: bytes, text: str) -> None:
         """Take no more requests, and close the connection.
 

@@ -93,7 +93,7 @@ class CallbackProtocol(HttpToolsProtocol):
             if body is not None and len(body) <= self._max_body_bytes:
                 self._shared.begun += 1
                 self.begun += 1
-                self._hot.take(HotRequest(body))
+                self._hot.take_known(body)
                 return
         self._parse(data)
 

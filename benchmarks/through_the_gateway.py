@@ -1,0 +1,130 @@
+"""What the callback service costs behind Centrifugo, against a backend that does nothing.
+
+The same Centrifugo, the same clients, in each round once with a backend that permits everything and
+once with this project's service, which stores each message first.
+
+    RTM_CENTRIFUGO_BIN=… python benchmarks/through_the_gateway.py --rounds 5 --seconds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from contenders import SECRET, ours
+from machine import free_port, redis_server, running
+
+from realtime_message.centrifugo.configuration import (
+    GatewayOptions,
+    build_configuration,
+    launch_environment,
+)
+from realtime_message.centrifugo.tokens import make_connection_token
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(description="Publish through Centrifugo.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--connections", type=int, default=64)
+    options = parser.parse_args()
+    binary = os.environ.get("RTM_CENTRIFUGO_BIN") or shutil.which("centrifugo")
+    if binary is None:
+        sys.exit("the benchmark needs Centrifugo: name it in RTM_CENTRIFUGO_BIN")
+    backends = {"a backend that does nothing": _nothing, "this project": _ours}
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in backends}
+    with redis_server() as redis_port:
+        for _ in range(options.rounds):
+            for name, backend in backends.items():
+                with backend(redis_port) as url, _gateway(binary, url) as port:
+                    runs[name].append(_load(port, options))
+    _print(options, runs)
+
+
+@contextlib.contextmanager
+def _nothing(_: int) -> Iterator[str]:
+    port = free_port()
+    command = [sys.executable, str(HERE / "peers" / "nothing.py")]
+    with running(command, port=port, environment={"PORT": str(port)}):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def _ours(redis_port: int) -> Iterator[str]:
+    port = free_port()
+    command, environment = ours().start(port, redis_port, 1)
+    with running(command, port=port, environment=environment):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def _gateway(binary: str, callback_url: str) -> Iterator[int]:
+    port = free_port()
+    options = GatewayOptions(
+        port=port,
+        callback_url=callback_url,
+        events=("connect", "publish"),
+        has_callback_secret=True,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "centrifugo.json"
+        file.write_text(json.dumps(build_configuration(options)), "utf-8")
+        environment = launch_environment(
+            options, token_secret=_token_secret(), callback_secret=SECRET
+        )
+        with running([binary, "-c", str(file)], port=port, environment=environment):
+            yield port
+
+
+def _load(port: int, options: argparse.Namespace) -> dict[str, float]:
+    token = make_connection_token(_token_secret(), "56")
+    output = subprocess.run(
+        [
+            *(sys.executable, str(HERE / "load" / "websocket.py")),
+            *(str(port), str(options.connections), str(options.seconds), token),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    result = json.loads(output)
+    if result["errors"]:
+        sys.exit(f"{result['errors']} errors, the last: {result['last_error']}")
+    return dict(result)
+
+
+def _token_secret() -> str:
+    return dict(ours().environment)["CENTRIFUGO_TOKEN_HMAC_SECRET_KEY"]
+
+
+def _print(options: argparse.Namespace, runs: dict[str, list[dict[str, float]]]) -> None:
+    print(
+        f"\n{options.connections} clients, one message at a time each, medians of "
+        f"{options.rounds} rounds of {options.seconds:g} s, {os.cpu_count()} cores\n"
+    )
+    print("| behind Centrifugo | publishes/s | ratio | p50 ms | p99 ms |")
+    print("|---|---|---|---|---|")
+    base = 0.0
+    for name, results in runs.items():
+        per_second, p50, p99 = (
+            statistics.median(result[key] for result in results)
+            for key in ("per_second", "p50_ms", "p99_ms")
+        )
+        base = base or per_second
+        print(f"| {name} | {per_second:,.0f} | {per_second / base:.2f} | {p50:.2f} | {p99:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
