@@ -7,19 +7,29 @@
 #   docker run IMAGE rtm partitions list      any other command, with or without the word rtm
 set -eu
 
+# What the health check asks, one address a line. Not everything needs a writable folder.
+health_is() {
+    { mkdir -p "$RTM_DATA_DIR" && printf %s "$1" > "$RTM_DATA_DIR/health"; } 2> /dev/null || true
+}
+
 [ "${1:-}" != rtm ] || shift
 
 case "${1:-instance}" in
     instance)
         [ "$#" -eq 0 ] || shift
+        # One of an earlier start must not speak for this one; the instance writes its own.
+        rm -f "$RTM_DATA_DIR/health"
         exec python -P -m realtime_message.stack.container "$@"
         ;;
     worker)
-        # What the health check asks; an instance writes its own. A worker needs no writable folder.
         if [ "${RTM_WORKER__METRICS_PORT:-0}" != 0 ]; then
-            mkdir -p "$RTM_DATA_DIR" && echo "http://127.0.0.1:$RTM_WORKER__METRICS_PORT/health" \
-                > "$RTM_DATA_DIR/health" || true
-        fi 2> /dev/null
+            health_is "http://127.0.0.1:$RTM_WORKER__METRICS_PORT/health"
+        else
+            health_is ""
+        fi
+        ;;
+    *)
+        health_is ""
         ;;
 esac
 exec rtm "$@"

@@ -1,7 +1,7 @@
 """Whether what this container runs is well: exit code 0, or 1 and the reason.
 
-The file `health` in RTM_DATA_DIR holds the addresses to ask, one a line; all must answer with 200.
-Whoever starts in this container writes it. Without it there is nothing to ask.
+The file `health` in RTM_DATA_DIR holds the addresses to ask, one a line; all must answer with 200,
+and an empty file has nothing to ask. The entry point and the instance write it.
 
 Standard library alone, and no package of ours: this runs every few seconds.
 """
@@ -14,12 +14,7 @@ from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 3.0
 OK = 200
-
-
-def addresses() -> list[str]:
-    """Return what to ask."""
-    file = Path(os.environ.get("RTM_DATA_DIR", ".rtm")) / "health"
-    return file.read_text("utf-8").split() if file.exists() else []
+FILE = Path(os.environ.get("RTM_DATA_DIR", ".rtm")) / "health"
 
 
 def problem(address: str) -> str:
@@ -39,7 +34,12 @@ def problem(address: str) -> str:
 
 def main() -> int:
     """Ask all; return the exit code."""
-    problems = [text for address in addresses() if (text := problem(address))]
+    try:
+        addresses = FILE.read_text("utf-8").split()
+    except OSError as error:
+        print(f"{FILE} cannot be read ({error.strerror}): nothing has started yet")
+        return 1
+    problems = [text for address in addresses if (text := problem(address))]
     for text in problems:
         print(text)
     return 1 if problems else 0

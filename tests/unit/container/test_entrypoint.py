@@ -52,7 +52,17 @@ def test_entry_point_runs_instance_or_a_command(tmp_path: Path, arguments, runs)
 def test_worker_leaves_the_address_of_its_health(tmp_path: Path):
     """The health check asks the worker's own port; a worker without one is not asked."""
     _enter(tmp_path, "worker", "a:b", RTM_WORKER__METRICS_PORT="9100")
-    assert (tmp_path / "data/health").read_text("utf-8") == "http://127.0.0.1:9100/health\n"
+    assert (tmp_path / "data/health").read_text("utf-8") == "http://127.0.0.1:9100/health"
+    _enter(tmp_path, "worker", "a:b", RTM_WORKER__METRICS_PORT="0")
+    assert (tmp_path / "data/health").read_text("utf-8") == ""
+
+
+def test_instance_starts_without_the_address_of_an_earlier_start(tmp_path: Path):
+    """A container that is started again is not well before its parts are."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/health").write_text("", "utf-8")
+    _enter(tmp_path)
+    assert not (tmp_path / "data/health").exists()
 
 
 def test_worker_needs_no_writable_folder(tmp_path: Path):
@@ -113,5 +123,13 @@ def test_health_is_bad_when_one_part_is_not_ready_or_away(tmp_path: Path, server
 
 
 def test_health_of_a_container_without_parts_is_good(tmp_path: Path):
-    """`rtm token` in a container has nothing to ask."""
-    assert _check_health(tmp_path).returncode == 0
+    """`rtm subscribe` in a container has nothing to ask."""
+    _enter(tmp_path, "subscribe", "room:lobby")
+    assert _check_health(tmp_path / "data").returncode == 0
+
+
+def test_health_is_bad_before_anything_has_started(tmp_path: Path):
+    """Nobody waits for a container that has not begun."""
+    done = _check_health(tmp_path)
+    assert done.returncode == 1
+    assert "nothing has started yet" in done.stdout
