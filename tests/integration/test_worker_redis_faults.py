@@ -1,5 +1,6 @@
 """Workers whose Redis is restarted, frozen, cut off or emptied: the checker finds nothing wrong."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from realtime_message.settings import RedisSettings
+from realtime_message.streams import open_streams
+from support.checker import read_notes
 from support.fleet import LEASE_SECONDS, Fleet
 from support.network_link import NetworkLink
 from support.valkey_server import ValkeyServer, unique_prefix
@@ -138,3 +141,38 @@ def test_poison_channel_does_not_hold_up_the_others(fleet: Fleet) -> None:
     assert fleet.count("failed") == 15
     key = f"{{{fleet.settings.prefix}:partition:{poison[0].partition}}}:dead"
     assert fleet.traffic._client.xlen(key) == 5
+
+
+def test_parked_channel_is_resumed_in_order(fleet: Fleet) -> None:
+    """With halt_channel: others go on, a restart changes nothing, and resuming loses nothing."""
+    first = fleet.start("a", max_attempts=1, dead_letter_policy="halt_channel")
+    fleet.wait_until_shared(1)
+    channel = fleet.channel_in(0)
+    fleet.traffic.append(channel, "fail")
+    for _ in range(20):
+        fleet.traffic.append(channel)
+        fleet.traffic.append("other")
+    wait_until(lambda: fleet.traffic.pending_and_unread() == 0, 20)
+    assert {note.channel for note in read_notes(fleet.history) if note.event == "end"} == {"other"}
+    assert first.stop() == 0
+    fleet.workers.remove(first)
+    fleet.start("b", dead_letter_policy="halt_channel")
+    for _ in range(20):
+        fleet.traffic.append(channel)
+    wait_until(lambda: fleet.traffic.pending_and_unread() == 0, 20)
+
+    async def resume() -> int:
+        streams = await open_streams(fleet.settings)
+        (parked,) = await streams.parked_channels.list_parked(0)
+        assert await streams.parked_channels.resume(0, channel)
+        await streams.close()
+        return parked.entry_count
+
+    assert asyncio.run(resume()) == 40
+
+    def handled() -> list[int]:
+        notes = read_notes(fleet.history)
+        return [n.number for n in notes if n.event == "end" and n.channel == channel]
+
+    wait_until(lambda: len(handled()) == 40, 20)
+    assert handled() == list(range(1, 41))

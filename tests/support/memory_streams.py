@@ -46,6 +46,8 @@ class Partition:
     holder: str | None = None
     held_until: float = 0.0
     is_released: bool = True
+    parked: dict[str, bool] = field(default_factory=dict)
+    aside: dict[str, list[Entry]] = field(default_factory=dict)
 
 
 class MemoryStreams:
@@ -113,6 +115,14 @@ class MemoryStreams:
     def reader(self, lease: Lease, consumer: str) -> MemoryReader:
         """Open a fenced reader."""
         return MemoryReader(self, lease, consumer)
+
+    def parker(self, lease: Lease) -> MemoryParker:
+        """Return what parks channels under a lease."""
+        return MemoryParker(self, lease)
+
+    def resume(self, channel: str) -> None:
+        """Ask for a parked channel to go on, as an operator does."""
+        self.partitions[partition_of(channel, self.partition_count)].parked[channel] = True
 
     def renewer(self) -> MemoryRenewer:
         """Open a renewer."""
@@ -254,6 +264,61 @@ class MemoryReader:
 
     async def close(self) -> None:
         pass
+
+
+class MemoryParker:
+    """See worker.parking.ChannelParker."""
+
+    def __init__(self, streams: MemoryStreams, lease: Lease) -> None:
+        self._streams = streams
+        self._lease = lease
+        self._state = streams.partitions[lease.partition]
+
+    async def _enter(self, call: str, *, is_fenced: bool = True) -> None:
+        await asyncio.sleep(0)
+        self._streams.enter(call, self._lease.partition)
+        if is_fenced and self._state.epoch != self._lease.epoch:
+            raise LeaseLostError(self._lease.partition, self._lease.epoch)
+
+    async def states(self) -> dict[str, bool]:
+        await self._enter("states", is_fenced=False)
+        return dict(self._state.parked)
+
+    async def park(self, channel: str) -> None:
+        await self._enter("park")
+        self._state.parked[channel] = False
+
+    async def unpark(self, channel: str) -> bool:
+        await self._enter("unpark")
+        if self._state.aside.get(channel):
+            return False
+        self._state.parked.pop(channel, None)
+        return True
+
+    async def set_aside(self, channel: str, entry: Entry) -> None:
+        await self._enter("set_aside")
+        if self._state.pending.pop(entry.id, None) is not None:
+            self._state.aside.setdefault(channel, []).append(Entry(f"9{entry.id}", entry.payload))
+
+    async def read(self, channel: str, count: int) -> list[Entry]:
+        await self._enter("read", is_fenced=False)
+        return self._state.aside.get(channel, [])[:count]
+
+    async def finish(self, channel: str, entry_id: str) -> None:
+        await self._enter("finish")
+        aside = self._state.aside.get(channel, [])
+        place = next((n for n, entry in enumerate(aside) if entry.id == entry_id), None)
+        if place is not None:
+            del aside[: place + 1]
+
+    async def bury(
+        self, channel: str, entry_id: str, *, reason: str, error: str, attempts: int
+    ) -> None:
+        await self._enter("bury")
+        aside = self._state.aside.get(channel, [])
+        for entry in [entry for entry in aside if entry.id == entry_id]:
+            self._state.dead.append(DeadLetter(entry, reason, error, attempts))
+            del aside[: aside.index(entry) + 1]
 
 
 class MemoryTrimmer:

@@ -26,6 +26,17 @@ class CancelCause(enum.Enum):
     """Its partition was lost, or the worker stops: the message is for the next owner."""
 
 
+class Origin(enum.Enum):
+    """Where a delivery comes from."""
+
+    stream = "stream"
+    """The partition's stream, as nearly all do."""
+    aside = "aside"
+    """What was set aside of a parked channel."""
+    marker = "marker"
+    """Nowhere: it only marks a place in a lane; see parking."""
+
+
 class Delivery(msgspec.Struct, eq=False, gc=False):
     """An entry in the hands of this worker.
 
@@ -41,6 +52,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
             of a fresh entry may: otherwise each message would cost a write.
         is_suspect: whether it was in hand when its worker ended without a word.
         defect: why the entry is no message; empty when it is one.
+        origin: where it comes from.
         handler: what handles it, once it was found.
         started_at: when the attempt began, in the event loop's time.
         cancel_cause: why the handler was cancelled, if it was.
@@ -53,6 +65,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
     is_recorded: bool = True
     is_suspect: bool = False
     defect: str = ""
+    origin: Origin = Origin.stream
     handler: BoundHandler | None = None
     started_at: float = 0.0
     cancel_cause: CancelCause | None = None
@@ -102,3 +115,21 @@ def redeliver(entry: Entry, held: HeldPartition, stub: Stub) -> Delivery:
     delivery.is_recorded = stub.is_recorded
     delivery.is_suspect = stub.is_suspect
     return delivery
+
+
+def deliver_aside(entry: Entry, held: HeldPartition, channel: str) -> Delivery:
+    """Return the delivery of an entry that was set aside; it stays in its channel's lane."""
+    delivery = deliver(entry, held, is_fresh=True)
+    delivery.origin = Origin.aside
+    if delivery.defect:
+        delivery.message = _in_channel(channel)
+    return delivery
+
+
+def make_marker(channel: str, held: HeldPartition) -> Delivery:
+    """Return what marks a place in a lane."""
+    return Delivery(Entry("0-0", None), _in_channel(channel), held, origin=Origin.marker)
+
+
+def _in_channel(channel: str) -> Message:
+    return msgspec.structs.replace(_NO_MESSAGE, channel=channel)

@@ -57,6 +57,8 @@ class Dispatcher:
         held = delivery.held
         if held.is_draining or not held.hold.check():
             return
+        if held.parking.channels and held.parking.takes(delivery):
+            return
         if not delivery.is_recorded:
             self._settler.prepare(delivery)
             return

@@ -20,6 +20,7 @@ from realtime_message.streams.contracts import (
 from realtime_message.telemetry.worker_metrics import WorkerMetrics
 from realtime_message.worker.lease_hold import Clock
 from realtime_message.worker.names import Names
+from realtime_message.worker.parking import ChannelParker
 from realtime_message.worker.settle import Observer
 
 
@@ -48,6 +49,10 @@ class WorkerStreams(Protocol):
 
     def reader(self, lease: Lease, consumer: str) -> PartitionReader:
         """Return a fenced reader under a lease, for a consumer of the group."""
+        ...
+
+    def parker(self, lease: Lease) -> ChannelParker:
+        """Return what parks channels under a lease."""
         ...
 
     def renewer(self) -> LeaseRenewer:

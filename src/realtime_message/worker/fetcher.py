@@ -10,6 +10,7 @@ from realtime_message.streams.contracts import Entry
 from realtime_message.worker.backoff import backoff_delays, until_answered
 from realtime_message.worker.delivery import deliver
 from realtime_message.worker.held_partition import HeldPartition
+from realtime_message.worker.lifecycle import cancel_all
 
 # Entries per read: of 10, 100, 200 and 500 this was the fastest, and it is soon handled.
 _READ_COUNT = 100
@@ -53,15 +54,18 @@ class Fetcher:
             LeaseLostError: the partition is another worker's.
         """
         held = self._held
-        watch = asyncio.create_task(self._watch(), name=f"watch of partition {held.number}")
+        watches = [
+            asyncio.create_task(self._watch(), name=f"watch of partition {held.number}"),
+            asyncio.create_task(held.parking.watch(), name=f"parking of partition {held.number}"),
+        ]
         try:
+            await held.parking.load()
             while not (held.is_draining and held.is_idle and not held.committer.has_finished):
                 if held.failure is not None:
                     raise held.failure
                 await self._turn()
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            await cancel_all(watches)
 
     async def _turn(self) -> None:
         held = self._held

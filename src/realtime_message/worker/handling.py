@@ -11,6 +11,7 @@ from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.held_partition import HeldPartition
 from realtime_message.worker.lanes import Lanes, Turns
 from realtime_message.worker.lease_hold import LeaseHold
+from realtime_message.worker.parking import ChannelParker
 from realtime_message.worker.retry import RetryPolicy
 from realtime_message.worker.runners import Runners
 from realtime_message.worker.running import Running
@@ -46,7 +47,11 @@ class Handling:
         policy = RetryPolicy(
             settings.max_attempts, settings.backoff_initial_seconds, settings.backoff_max_seconds
         )
-        settler = Settler(policy, equipment.observe)
+        settler = Settler(
+            policy,
+            equipment.observe,
+            halts_channels=settings.dead_letter_policy == "halt_channel",
+        )
         self._suspects = Suspects(settler.begin)
         binder = Binder(
             equipment.app, equipment.resources, self._surroundings.context, self._threads
@@ -58,12 +63,21 @@ class Handling:
         """Let handlers that ask know that the worker drains."""
         self._surroundings.is_stopping = True
 
-    def open_held(self, hold: LeaseHold, reader: PartitionReader) -> HeldPartition:
+    def open_held(
+        self, hold: LeaseHold, reader: PartitionReader, parker: ChannelParker
+    ) -> HeldPartition:
         """Make what a partition needs while its lease is held."""
         lanes = Lanes(
             self._turns, self._settings.max_buffered_messages, self._settings.max_buffered_bytes
         )
-        return HeldPartition(hold, reader, lanes, self._runners.wake, self._suspects)
+        return HeldPartition(
+            hold,
+            reader,
+            lanes,
+            on_ready=self._runners.wake,
+            suspects=self._suspects,
+            parker=parker,
+        )
 
     def entries_came(self, count: int) -> None:
         """Entries were put into lanes: see to it that somebody works on them."""

@@ -15,9 +15,10 @@ from realtime_message.worker.backoff import until_answered
 from realtime_message.worker.batcher import Batcher
 from realtime_message.worker.calls import BoundHandler
 from realtime_message.worker.committer import Committer
-from realtime_message.worker.delivery import Delivery, redeliver
+from realtime_message.worker.delivery import Delivery, Origin, redeliver
 from realtime_message.worker.lanes import Lanes
 from realtime_message.worker.lease_hold import LeaseHold
+from realtime_message.worker.parking import ChannelParker, Parking
 from realtime_message.worker.suspects import Suspects
 
 log = get_logger("worker.held_partition")
@@ -32,6 +33,7 @@ class HeldPartition:
         lanes: where its messages wait.
         on_ready: called when a delivery became ready outside the handling of another one.
         suspects: those of all partitions.
+        parker: parks channels in the streams.
 
     Attributes:
         number: the partition's number.
@@ -45,8 +47,10 @@ class HeldPartition:
         hold: LeaseHold,
         reader: PartitionReader,
         lanes: Lanes,
+        *,
         on_ready: Callable[[], None],
         suspects: Suspects,
+        parker: ChannelParker,
     ) -> None:
         self.hold = hold
         self.number = hold.lease.partition
@@ -55,6 +59,7 @@ class HeldPartition:
         lanes.on_low = self._read_again
         self.committer = Committer(self.wake)
         self.suspects = suspects
+        self.parking = Parking(self, parker)
         self.handling = 0
         self.failure: BaseException | None = None
         self._on_ready = on_ready
@@ -82,12 +87,18 @@ class HeldPartition:
 
     def finish(self, delivery: Delivery) -> None:
         """Acknowledge a message and let its channel go on. For runners: they look for more."""
+        if delivery.origin is Origin.aside:
+            self.run_errand(self.parking.finish(delivery, is_last=True))
+            return
         self.committer.finish(delivery.entry.id)
         self.lanes.finish(delivery)
 
     def finish_within(self, delivery: Delivery) -> None:
         """Acknowledge a message of a batch while a later one of its channel is in hand."""
-        self.committer.finish(delivery.entry.id)
+        if delivery.origin is Origin.aside:
+            self.run_errand(self.parking.finish(delivery, is_last=False))
+        else:
+            self.committer.finish(delivery.entry.id)
         self.lanes.drop(delivery)
 
     def let_go(self, delivery: Delivery) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from realtime_message.worker.delivery import Delivery
+from realtime_message.worker.delivery import Delivery, Origin
 from realtime_message.worker.overflow import Overflow, Stub
 
 # Of a lane whose messages are kept as ids: how many are read again at once, and how few are left
@@ -179,7 +179,7 @@ class Lanes:
         channel = first.message.channel
         waiting = self._waiting.get(channel)
         taken: list[Delivery] = []
-        while waiting and len(taken) < count and waiting[0].is_recorded:
+        while waiting and len(taken) < count and _is_plain(waiting[0]):
             taken.append(waiting.popleft())
         if waiting is not None and not waiting:
             del self._waiting[channel]
@@ -196,10 +196,21 @@ class Lanes:
         """Keep of these channels' waiting messages only the ids, but for a few."""
         for channel in channels:
             waiting = self._waiting.get(channel)
-            while waiting is not None and len(waiting) > _REFILL:
+            while waiting is not None and len(waiting) > _REFILL and _is_kept(waiting[-1]):
                 delivery = waiting.pop()
                 self.drop(delivery)
                 self._overflow.put_first(delivery)
+
+    def insert(self, channel: str, deliveries: Sequence[Delivery]) -> None:
+        """Let deliveries wait before all others of a channel whose first one was taken."""
+        if not self._is_closed:
+            for delivery in deliveries:
+                self._count_in(delivery)
+            self._waiting.setdefault(channel, deque()).extendleft(reversed(deliveries))
+
+    def has_overflow(self, channel: str) -> bool:
+        """Whether some of a channel's messages are known by their ids only."""
+        return channel in self._overflow or channel in self._refilling
 
     def take_overflow(self, channel: str) -> list[Stub]:
         """Return what is to be read again for a channel now; `refill` must follow."""
@@ -247,6 +258,16 @@ class Lanes:
     def _count_in(self, delivery: Delivery) -> None:
         self._messages += 1
         self._bytes += len(delivery.entry.payload or b"")
+
+
+def _is_plain(delivery: Delivery) -> bool:
+    """Whether a delivery may begin without further ado."""
+    return delivery.is_recorded and delivery.origin is Origin.stream
+
+
+def _is_kept(delivery: Delivery) -> bool:
+    """Whether its id is enough to have it again."""
+    return delivery.origin is Origin.stream
 
 
 def _ignore(_channel: str) -> None:

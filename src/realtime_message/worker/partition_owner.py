@@ -118,7 +118,7 @@ class PartitionOwner:
     async def _work(self, hold: LeaseHold) -> None:
         """Work under one lease, until it is handed over or lost."""
         reader = self._streams.reader(hold.lease, self._names.consumer)
-        held = self.held = self._handling.open_held(hold, reader)
+        held = self.held = self._handling.open_held(hold, reader, self._streams.parker(hold.lease))
         self._keeper.add(hold)
         self._metrics.acquired_count += 1
         log.info("partition.acquired", partition=self.partition, epoch=hold.lease.epoch)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from realtime_message.telemetry.logs import get_logger
 from realtime_message.telemetry.worker_metrics import Outcome
 from realtime_message.worker.backoff import until_answered
-from realtime_message.worker.delivery import CancelCause, Delivery
+from realtime_message.worker.delivery import CancelCause, Delivery, Origin
 from realtime_message.worker.retry import Decision, RetryPolicy
 
 log = get_logger("worker.settle")
@@ -27,11 +27,15 @@ class Settler:
     Args:
         policy: how often and how soon a message is tried again.
         observe: is told of every attempt.
+        halts_channels: whether a channel is parked when one of its messages failed for good.
     """
 
-    def __init__(self, policy: RetryPolicy, observe: Observer) -> None:
+    def __init__(
+        self, policy: RetryPolicy, observe: Observer, *, halts_channels: bool = False
+    ) -> None:
         self._policy = policy
         self._observe = observe
+        self._halts_channels = halts_channels
 
     def settle(self, delivery: Delivery, error: BaseException | None, took_seconds: float) -> None:
         """Act on the end of an attempt; `error` is what the handler raised."""
@@ -63,11 +67,12 @@ class Settler:
         delivery.held.finish(delivery)
         self._observe(delivery, Outcome.unhandled, 0.0)
 
-    def give_up(self, delivery: Delivery, reason: str) -> None:
+    def give_up(self, delivery: Delivery, reason: str, *, is_failure: bool = False) -> None:
         """Make a dead letter of a message that gets no attempt, or none any more."""
         delivery.attempt -= 1
         decision = Decision(Outcome.dead_letter, reason=reason)
-        delivery.held.run_errand(self._bury(delivery, decision, 0.0))
+        errand = self._fail if is_failure else self._bury
+        delivery.held.run_errand(errand(delivery, decision, 0.0))
 
     def prepare(self, delivery: Delivery) -> None:
         """See to it that an attempt begins only after it was written down, if there is to be one.
@@ -78,7 +83,8 @@ class Settler:
         if delivery.defect:
             self.give_up(delivery, delivery.defect)
         elif self._policy.is_exhausted(delivery.attempt - 1):
-            self.give_up(delivery, "its workers ended while they handled it, again and again")
+            reason = "its workers ended while they handled it, again and again"
+            self.give_up(delivery, reason, is_failure=True)
         elif delivery.is_suspect and self._policy.is_late(delivery.attempt):
             delivery.held.suspects.add(delivery)
         else:
@@ -93,7 +99,7 @@ class Settler:
         decision = self._policy.decide(error, delivery.attempt, random.random())  # noqa: S311 - jitter
         if decision.outcome is Outcome.dead_letter:
             # Observed when it is done.
-            held.run_errand(self._bury(delivery, decision, took_seconds))
+            held.run_errand(self._fail(delivery, decision, took_seconds))
             return
         if decision.outcome is Outcome.retry:
             held.run_errand(self._retry(delivery, decision))
@@ -122,7 +128,7 @@ class Settler:
             reason=decision.reason,
             again_in_seconds=round(decision.delay_seconds, 3),
         )
-        if delivery.attempt == 1:
+        if delivery.attempt == 1 and delivery.origin is Origin.stream:
             # Later ones were written down before they began.
             await until_answered(
                 lambda: held.reader.record_attempt(delivery.entry.id, 1),
@@ -131,20 +137,21 @@ class Settler:
             )
         held.suspects.clear(delivery)
         delivery.attempt += 1
-        delivery.is_recorded = False
+        # What was set aside is no pending entry that could keep a number.
+        delivery.is_recorded = delivery.origin is Origin.aside
         held.retry_later(delivery, decision.delay_seconds)
+
+    async def _fail(self, delivery: Delivery, decision: Decision, took_seconds: float) -> None:
+        """Give a message up for good, and hold its channel back if that is the policy."""
+        if self._halts_channels:
+            # First: if we end in between, the message is set aside and not passed over.
+            await delivery.held.parking.park(delivery.message.channel)
+        await self._bury(delivery, decision, took_seconds)
 
     async def _bury(self, delivery: Delivery, decision: Decision, took_seconds: float) -> None:
         held = delivery.held
         await until_answered(
-            lambda: held.reader.bury(
-                delivery.entry,
-                reason=decision.reason,
-                error=decision.error,
-                attempts=delivery.attempt,
-            ),
-            call="bury",
-            partition=held.number,
+            lambda: _bury_where_it_is(delivery, decision), call="bury", partition=held.number
         )
         log.error(
             "message.dead_lettered",
@@ -155,6 +162,17 @@ class Settler:
         self._observe(delivery, Outcome.dead_letter, took_seconds)
         held.suspects.clear(delivery)
         held.let_go(delivery)
+
+
+async def _bury_where_it_is(delivery: Delivery, decision: Decision) -> None:
+    held, entry = delivery.held, delivery.entry
+    reason, error, attempts = decision.reason, decision.error, delivery.attempt
+    if delivery.origin is Origin.aside:
+        parker = held.parking.parker
+        channel = delivery.message.channel
+        await parker.bury(channel, entry.id, reason=reason, error=error, attempts=attempts)
+    else:
+        await held.reader.bury(entry, reason=reason, error=error, attempts=attempts)
 
 
 def _names(delivery: Delivery) -> dict[str, object]:

@@ -53,6 +53,13 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
     max_attempts: Annotated[
         int, option("Attempts before a message becomes a dead letter.", ge=1)
     ] = 5
+    dead_letter_policy: Annotated[
+        Literal["skip", "halt_channel"],
+        option(
+            "What a channel does after one of its messages failed for good: `skip` goes on with "
+            "the next one, `halt_channel` holds the channel back until it is resumed."
+        ),
+    ] = "skip"
     handler_timeout_seconds: Annotated[
         float,
         option("A handler that takes longer is cancelled; 0 for never.", unit="seconds", ge=0),
