@@ -192,6 +192,59 @@ def test_how_it_ends(valkey, processes, number, code) -> None:
                 os.kill(pid, 0)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_ctrl_c_in_a_terminal_drains(valkey, processes) -> None:
+    """The signal reaches every process at once; still every answer is given."""
+    prefix = unique_prefix()
+    with CallbackProcesses(valkey.url, prefix, processes=processes) as service:
+        with Load(service.port) as load:
+            load.wait_for_more(100)
+            service.signal_group(signal.SIGINT)
+            assert service.wait() == 130
+        assert load.errors == []
+        assert sorted(stored_ids(valkey, prefix)) == sorted(load.taken)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_second_signal_ends_the_wait(valkey, processes) -> None:
+    """Somebody is in a hurry: what is still being worked on is cut off, without a traceback."""
+    with (
+        CallbackProcesses(
+            valkey.url,
+            unique_prefix(),
+            processes=processes,
+            app="support.callback_apps:hanging",
+            environment={
+                "RTM_CALLBACK__DEADLINE_SECONDS": "60",
+                "RTM_CALLBACK__DRAIN_TIMEOUT_SECONDS": "60",
+                "RTM_GATEWAY__PROXY_TIMEOUT_SECONDS": "70",
+            },
+        ) as service,
+        Wire(service.port) as wire,
+    ):
+        wire.post(publish_body())
+        service.wait_for("hook.reached")
+        service.signal(signal.SIGTERM)
+        service.wait_for("callback.draining")
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
+        assert not [line for line in service.log if "Traceback" in line.get("text", "")]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_signal_while_it_waits_for_redis(processes) -> None:
+    """It is obeyed at once."""
+    service = CallbackProcesses(
+        f"redis://127.0.0.1:{free_port()}",
+        unique_prefix(),
+        processes=processes,
+        environment={"RTM_REDIS__STARTUP_TIMEOUT_SECONDS": "600"},
+    )
+    service.wait_for("redis.waiting", processes)
+    assert service.stop() == 0
+    assert not [line for line in service.log if "Traceback" in line.get("text", "")]
+
+
 def test_children_do_not_outlive_their_parent(valkey) -> None:
     """A parent that is killed takes them along, drained."""
     with CallbackProcesses(valkey.url, unique_prefix(), processes=2) as service:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
 from realtime_message import App, PublishEvent
 from realtime_message.errors import AppError
+from realtime_message.telemetry.logs import get_logger
 
 deadly = App()
 
@@ -15,6 +17,16 @@ deadly = App()
 async def die(event: PublishEvent) -> None:
     """End the process without a word."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+hanging = App()
+
+
+@hanging.on_publish()
+async def hang(event: PublishEvent) -> None:
+    """Say that it was reached, and never return."""
+    get_logger("tests").info("hook.reached")
+    await asyncio.Event().wait()
 
 
 def __getattr__(name: str) -> object:

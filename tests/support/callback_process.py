@@ -56,6 +56,7 @@ class CallbackProcesses:
             },
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -105,6 +106,10 @@ class CallbackProcesses:
     def signal(self, number: int) -> None:
         """Send a signal to the process that was started."""
         self._process.send_signal(number)
+
+    def signal_group(self, number: int) -> None:
+        """Send a signal to all of its processes, as a terminal does at Ctrl-C."""
+        os.killpg(self.pid, number)
 
     def stop(self) -> int:
         """SIGTERM; return the exit code."""

@@ -17,6 +17,7 @@ from realtime_message.centrifugo.events import EventKind
 from realtime_message.centrifugo.replies import EXPIRED, Code, encode_code, encode_signal
 from realtime_message.errors import Disconnect, Refuse
 from realtime_message.telemetry.callback_metrics import CallbackMetrics, Outcome
+from realtime_message.telemetry.logs import get_logger
 
 #: How often deadlines are looked at. A request is answered at most this much after its deadline.
 SWEEP_SECONDS = 0.025
@@ -26,6 +27,8 @@ OnAnswered = Callable[[Outcome, bytes], None]
 
 # Centrifugo obeys no error and no disconnect in the answer to these.
 _REFRESHES = (EventKind.refresh, EventKind.sub_refresh)
+
+_log = get_logger("callback.exchange")
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -149,5 +152,8 @@ class InFlight:
         """Sweep until cancelled, and let other processes see the numbers."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            self.sweep()
+            try:
+                self.sweep()
+            except Exception:  # noqa: BLE001 - without the sweep no request would have a deadline
+                _log.exception("sweep.failed")
             self.metrics.share()

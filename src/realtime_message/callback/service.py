@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -93,6 +94,7 @@ class _Process:
         self._metrics = metrics
         self._part = part
         self._told: int = 0
+        self._is_up = False
 
     def run(self, on_ready: Callable[[str], None], lifeline: int | None = None) -> int:
         """Serve until a signal, or until the lifeline ends; return the signal's number.
@@ -102,26 +104,16 @@ class _Process:
             lifeline: a file that ends when the parent process does.
         """
         app = self._app if isinstance(self._app, App) else self._app()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with (
+            contextlib.suppress(asyncio.CancelledError),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             runner.run(self._serve(app, on_ready, lifeline))
         return self._told
 
     async def _serve(self, app: App, on_ready: Callable[[str], None], lifeline: int | None) -> None:
-        loop = asyncio.get_running_loop()
         stop = asyncio.Event()
-        this = asyncio.current_task()
-        assert this is not None  # noqa: S101 - run by asyncio.Runner
-
-        def on_signal(number: int) -> None:
-            if self._told:  # asked a second time: no more waiting
-                this.cancel()
-            self._told = number
-            stop.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, on_signal, number)
-        if lifeline is not None:
-            loop.add_reader(lifeline, stop.set)
+        self._listen_to_signals(stop, lifeline)
         self._metrics.part(self._part).settle()
         async with serve_callback(
             self._settings,
@@ -130,6 +122,7 @@ class _Process:
             metrics=self._metrics,
             process=self._part,
         ) as serving:
+            self._is_up = True
             # What is there now stays: looking through it again and again for garbage costs more
             # than answering requests.
             gc.collect()
@@ -138,6 +131,25 @@ class _Process:
             await stop.wait()
             _log.info("callback.draining", in_flight=len(serving.in_flight), process=os.getpid())
         _log.info("callback.stopped", process=os.getpid())
+
+    def _listen_to_signals(self, stop: asyncio.Event, lifeline: int | None) -> None:
+        """Drain at the first signal; end at once at a second one, or at one before it is up."""
+        loop = asyncio.get_running_loop()
+        this = asyncio.current_task()
+        assert this is not None  # noqa: S101 - run by asyncio.Runner
+
+        def on_signal(number: int) -> None:
+            if self._told or not self._is_up:
+                this.cancel()
+            self._told = number
+            stop.set()
+
+        loop.add_signal_handler(signal.SIGTERM, on_signal, signal.SIGTERM)
+        if lifeline is None:
+            loop.add_signal_handler(signal.SIGINT, on_signal, signal.SIGINT)
+        else:
+            # Ctrl-C goes to the whole group of processes; the parent passes it on as SIGTERM.
+            loop.add_reader(lifeline, stop.set)
 
 
 def _announce(url: str) -> None:
