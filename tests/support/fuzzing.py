@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 #: How long each test searches; more on purpose than in every run.
 FUZZ_SECONDS = float(os.environ.get("RTM_FUZZ_SECONDS") or 6)
 #: After this long without an answer or an end, the other side hangs.
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 10.0
 
 FUZZ = settings(
     max_examples=60,
@@ -141,8 +141,13 @@ def open_socket(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
 
 
-def send_and_end(sock: socket.socket, *pieces: bytes) -> bytes:
+def send_and_end(sock: socket.socket, *pieces: bytes, half_closes: bool = True) -> bytes:
     """Send pieces, say that nothing more comes, and return everything that came back.
+
+    Args:
+        sock: where to.
+        pieces: what is sent, one after the other.
+        half_closes: whether TCP says that nothing more comes; else the pieces do.
 
     Raises:
         TimeoutError: the other side neither answers nor ends.
@@ -151,7 +156,8 @@ def send_and_end(sock: socket.socket, *pieces: bytes) -> bytes:
     try:
         for piece in pieces:
             sock.sendall(piece)
-        sock.shutdown(socket.SHUT_WR)
+        if half_closes:
+            sock.shutdown(socket.SHUT_WR)
     except TimeoutError:
         raise
     except OSError:
