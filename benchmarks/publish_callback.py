@@ -128,9 +128,9 @@ def _check_answer(port: int) -> None:
 def _load(
     one: Contender, port: int, seconds: int, connections: int, *, is_pinned: bool
 ) -> dict[str, int]:
-    command = [need("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(LOAD)]
+    command = [need("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     process = subprocess.Popen(
-        [*command, f"http://127.0.0.1:{port}"],
+        [*command, "-s", str(LOAD), f"http://127.0.0.1:{port}"],
         env={**os.environ, "SECRET": SECRET, "WITH_IDS": str(int(one.with_ids))},
         stdout=subprocess.PIPE,
         text=True,
