@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, WebSocket, expect
+from playwright.sync_api import TimeoutError as PageTimeoutError
 
 TIMEOUT_MS = 15_000
 
@@ -20,6 +21,7 @@ class ChatTab:
 
     Attributes:
         errors: what the page complained about in the console, lost connections apart.
+        lost: requests that got no answer.
         published: the data of every publish command that the tab sent, in order.
     """
 
@@ -27,13 +29,18 @@ class ChatTab:
         self.page = page
         self.name = name
         self.errors: list[str] = []
+        self.lost: list[str] = []
         self.published: list[dict[str, Any]] = []
         page.set_default_timeout(TIMEOUT_MS)
         page.on("console", self._note_console)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("websocket", self._watch)
+        page.on("requestfailed", lambda lost: self.lost.append(f"{lost.url}: {lost.failure}"))
         page.goto(url)
-        page.fill("#name-input", name)
+        try:
+            page.fill("#name-input", name)
+        except PageTimeoutError as error:
+            raise AssertionError(f"the page did not start: {self.errors} {self.lost}") from error
         page.press("#name-input", "Enter")
         self.wait_until_ready()
 

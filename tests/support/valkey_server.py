@@ -37,11 +37,14 @@ def find_binary() -> str:
     return str(get_binary_path())
 
 
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(highest: int = 65535) -> int:
+    """Return a loopback port, not above `highest`, that was free a moment ago."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port <= highest:
+            return port
 
 
 def unique_prefix() -> str:
@@ -69,7 +72,8 @@ class ValkeyServer:
     ) -> None:
         self.binary = binary or find_binary()
         self.directory = Path(tempfile.mkdtemp(prefix="rtm-valkey-"))
-        self.port = free_port()
+        # A node of a cluster also listens on a port that is 10,000 higher.
+        self.port = free_port(55535 if "cluster-enabled" in (options or {}) else 65535)
         self.durable = durable
         self.options = dict(options or {})
         self._process: subprocess.Popen[bytes] | None = None

@@ -140,7 +140,7 @@ def test_what_cannot_be_called_is_refused_by_name(function: Any, batch: bool, sa
         (lambda app: app.on_message()(Order), "it must be a function"),
         (lambda app: app.on_message("")(lambda m: None), "cannot be empty"),
         (lambda app: app.on_message(len), "wants a channel pattern"),
-        (lambda app: app.on_subscribe()(lambda a, b: None), r"must take \(event\)"),
+        (lambda app: app.on_subscribe()(lambda: None), "must take the event"),
         (lambda app: app.on_batch(max_messages=0), "max_messages must be 1 to"),
         (lambda app: app.on_batch(max_wait_seconds=-1), "not negative"),
         (lambda app: app.middleware(lambda m, c, n: None), "async def .message, context"),
