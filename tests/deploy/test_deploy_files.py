@@ -177,6 +177,7 @@ def test_compose_hardens_what_is_ours() -> None:
         assert service["tmpfs"] == ["/tmp"]
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["healthcheck"]["test"] == ["CMD", *DOCKERFILE.words("HEALTHCHECK")]
 
 
 def test_redis_keeps_what_it_confirmed_and_never_drops() -> None:
