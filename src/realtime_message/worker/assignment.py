@@ -46,6 +46,11 @@ def assign(
     return _fill(kept, shares, home, partition_count)
 
 
+def stable_name(member: str) -> str:
+    """Return the part of a member's name that is the same over restarts."""
+    return member.rpartition(INCARNATION_SEPARATOR)[0] or member
+
+
 def static_partitions(
     worker_id: str, total_workers: int, partitions: str, partition_count: int
 ) -> frozenset[int] | None:
@@ -104,8 +109,7 @@ def _weight(member: str, partition: int) -> bytes:
 
     What follows the separator is left out: a worker that restarts is at home where it was.
     """
-    name = member.rpartition(INCARNATION_SEPARATOR)[0] or member
-    return blake2b(f"{partition}:{name}".encode(), digest_size=8).digest()
+    return blake2b(f"{partition}:{stable_name(member)}".encode(), digest_size=8).digest()
 
 
 def _home(names: Sequence[str], partition_count: int) -> dict[int, str]:

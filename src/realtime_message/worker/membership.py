@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from realtime_message.errors import StreamsError
 from realtime_message.streams.contracts import MemberStore, MemberView
 from realtime_message.telemetry.logs import get_logger
-from realtime_message.worker.assignment import assign, static_partitions
+from realtime_message.worker.assignment import assign, stable_name, static_partitions
 from realtime_message.worker.backoff import backoff_delays
 from realtime_message.worker.equipment import Equipment
 
@@ -54,6 +54,8 @@ class Membership:
         self._interval_seconds = min(_MAX_HEARTBEAT_SECONDS, lease_seconds * _HEARTBEAT)
         self._on_target = on_target
         self._target: frozenset[int] | None = None
+        self._has_replaced = False
+        self._has_named_double = False
 
     async def follow(self) -> None:
         """Send heartbeats and follow the assignment until cancelled."""
@@ -92,11 +94,34 @@ class Membership:
 
     async def _beat(self) -> None:
         view = await self._members.heartbeat(self._name, self._life_seconds)
+        doubles = [m for m in view.members if m != self._name and _is_same_worker(m, self._name)]
+        if doubles:
+            view = await self._replace(doubles, view)
         while not _fits(view.assignment, view.members, self._partition_count):
             await self._store(view, view.members)
             # Ours or another one's: what counts is what is stored.
             view = await self._members.heartbeat(self._name, self._life_seconds)
         self._take_notice(view)
+
+    async def _replace(self, doubles: Sequence[str], view: MemberView) -> MemberView:
+        """Take the place of a former process of this worker, which has crashed; return a new view.
+
+        If it has not, it is back with its next heartbeat: then two run under one name. Leases keep
+        them apart, so this is a mistake that does no harm.
+        """
+        if self._has_replaced:
+            if not self._has_named_double:
+                self._has_named_double = True
+                log.warning(
+                    "worker.name_taken",
+                    worker=stable_name(self._name),
+                    advice="another process has the same WORKER_ID; give each one of its own",
+                )
+            return view
+        self._has_replaced = True
+        for double in doubles:
+            await self._members.leave(double)
+        return await self._members.heartbeat(self._name, self._life_seconds)
 
     async def _store(self, view: MemberView, members: Sequence[str]) -> None:
         computing = (view.assignment, members, self._partition_count)
@@ -168,6 +193,10 @@ def make_membership(
         settings.lease_seconds,
         on_target,
     )
+
+
+def _is_same_worker(one: str, other: str) -> bool:
+    return stable_name(one) == stable_name(other)
 
 
 def _fits(assignment: Mapping[int, str], members: Sequence[str], partition_count: int) -> bool:

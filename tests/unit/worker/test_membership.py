@@ -7,6 +7,7 @@ import pytest
 
 from realtime_message.errors import ConfigurationError
 from realtime_message.settings import WorkerSettings
+from realtime_message.worker import membership
 from realtime_message.worker.membership import FixedAssignment, Membership, make_membership
 from support.memory_streams import MemoryStreams
 from support.virtual_time import in_virtual_time
@@ -94,6 +95,42 @@ async def test_twenty_that_start_at_once_agree() -> None:
     assert streams.version == version
     assert sum(len(m.targets) for m in members) == changes
     for member in members:
+        await member.die()
+
+
+@in_virtual_time
+async def test_worker_that_crashed_and_is_back_takes_its_own_place() -> None:
+    """Its former process is taken out at once: nobody else's partitions move."""
+    streams = make_streams()
+    members = {name: Member(streams, f"{name}@1") for name in ("a", "b", "c", "d")}
+    await until(lambda: all(len(m.target) == 2 for m in members.values()))
+    had = {name: member.target for name, member in members.items()}
+    changes = {name: len(member.targets) for name, member in members.items()}
+    await members["b"].die()
+    members["b"] = Member(streams, "b@2")
+    await until(lambda: members["b"].target == had["b"], 1)
+    await asyncio.sleep(20)
+    for name in ("a", "c", "d"):
+        assert members[name].target == had[name]
+        assert len(members[name].targets) == changes[name]
+    for member in members.values():
+        await member.die()
+
+
+@in_virtual_time
+async def test_two_processes_with_one_name_share_and_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A WORKER_ID given twice is a mistake that does no harm."""
+    told = []
+    monkeypatch.setattr(membership.log, "warning", lambda event, **_: told.append(event))
+    streams = make_streams()
+    one, two = Member(streams, "w@1"), Member(streams, "w@2")
+    await until(lambda: len(one.target) == len(two.target) == 4)
+    await asyncio.sleep(10)
+    assert one.target | two.target == set(range(8))
+    assert told.count("worker.name_taken") in (1, 2)
+    for member in (one, two):
         await member.die()
 
 
