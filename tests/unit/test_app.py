@@ -224,6 +224,29 @@ def test_type_that_json_cannot_become_is_refused_at_the_start() -> None:
         check_handlers(app.message_handlers.values, ())
 
 
+class Pool:
+    """Something that is no payload."""
+
+
+class Holder(msgspec.Struct):
+    """A payload with something in it that is none."""
+
+    pools: list[Pool]
+    next: "Holder | None" = None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [(Pool, "Pool"), (Holder, "Pool"), (object, "object"), (dict[str, Pool], "Pool")],
+)
+def test_class_that_is_no_payload_is_taken_for_a_forgotten_resource(
+    wanted: Any, named: str
+) -> None:
+    """A mistyped resource must not turn every message into a dead letter."""
+    with pytest.raises(AppError, match=f"decoded as {named}; if that is a resource, declare"):
+        decoder_of(wanted, "h")
+
+
 def test_resources_are_opened_after_those_that_they_take() -> None:
     """Whatever the order of declaration."""
     app = App()

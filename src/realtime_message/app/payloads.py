@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 
 from realtime_message.errors import AppError, Reject
 
@@ -30,9 +31,15 @@ def decoder_of(wanted: Any, where: str) -> Callable[[str], Any]:
     if hasattr(wanted, "model_validate_json"):
         return _by_model(wanted, name)
     try:
+        foreign = _foreign_class(msgspec.inspect.type_info(wanted), set())
         decoder = msgspec.json.Decoder(wanted)
     except (TypeError, NotImplementedError) as error:
         raise AppError(f"{where}: a payload cannot be decoded as {name}: {error}") from None
+    if foreign is not None or wanted is object:
+        raise AppError(
+            f"{where}: a payload cannot be decoded as {foreign or name}; if that is a resource, "
+            "declare one with @app.resource under the parameter's name"
+        )
 
     def decode(raw: str) -> Any:
         try:
@@ -41,6 +48,19 @@ def decoder_of(wanted: Any, where: str) -> Callable[[str], Any]:
             raise Reject(f"the payload does not fit {name}: {error}") from None
 
     return decode
+
+
+def _foreign_class(info: Any, seen: set[int]) -> str | None:
+    """Return the first class within a type that JSON cannot become, if there is one."""
+    if isinstance(info, msgspec.inspect.CustomType):
+        return str(getattr(info.cls, "__name__", info.cls))
+    if isinstance(info, list | tuple):
+        return next((found for each in info if (found := _foreign_class(each, seen))), None)
+    is_part = isinstance(info, msgspec.inspect.Type | msgspec.inspect.Field)
+    if not is_part or id(info) in seen:
+        return None
+    seen.add(id(info))
+    return _foreign_class([getattr(info, name) for name in info.__struct_fields__], seen)
 
 
 def _by_model(model: Any, name: str) -> Callable[[str], Any]:

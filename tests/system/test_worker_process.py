@@ -1,0 +1,149 @@
+"""A worker as a process: how it starts, what it shows, how it ends."""
+
+import json
+import signal
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from realtime_message.settings import RedisSettings
+from support.checker import read_notes
+from support.traffic import Traffic
+from support.valkey_server import free_port
+from support.worker_process import WorkerProcess, wait_until
+
+Start = Callable[..., WorkerProcess]
+
+
+@pytest.fixture
+def start(redis_settings: RedisSettings, tmp_path: Path) -> Iterator[Start]:
+    """Start a worker with some settings."""
+    workers: list[WorkerProcess] = []
+
+    def start(app: str = "support.fault_app:app", url: str = "", **settings: Any) -> WorkerProcess:
+        redis = msgspec.structs.replace(redis_settings, url=url or redis_settings.url)
+        log = tmp_path / f"worker-{len(workers)}.log"
+        worker = WorkerProcess(redis, log, tmp_path / "history", app=app, settings=settings)
+        workers.append(worker)
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def traffic(redis_settings: RedisSettings) -> Iterator[Traffic]:
+    """Messages for it."""
+    traffic = Traffic(redis_settings)
+    yield traffic
+    traffic.close()
+
+
+def test_sigterm_drains_and_ends_with_0(start: Start, traffic: Traffic, tmp_path: Path) -> None:
+    """The handler at work finishes, its message is acknowledged, the lease released."""
+    worker = start()
+    traffic.append("a", "sleep 1.5")
+    wait_until(lambda: bool(read_notes(tmp_path / "history")), 20)
+    assert worker.stop() == 0
+    assert [note.event for note in read_notes(tmp_path / "history")] == ["start", "end"]
+    assert traffic.pending_and_unread() == 0
+    assert len(worker.said("partition.released")) == 8
+    assert [line["event"] for line in worker.lines][-1] == "worker.stopped"
+
+
+def test_second_signal_ends_at_once_with_130(
+    start: Start, traffic: Traffic, tmp_path: Path
+) -> None:
+    """What was in hand is left to the next owner."""
+    worker = start(handler_timeout_seconds=0)
+    traffic.append("a", "sleep 60")
+    wait_until(lambda: bool(read_notes(tmp_path / "history")), 20)
+    worker.process.send_signal(signal.SIGINT)
+    worker.wait_until_said("worker.draining")
+    worker.process.send_signal(signal.SIGINT)
+    assert worker.process.wait(timeout=10) == 130
+    assert traffic.pending_and_unread() == 1
+
+
+def test_one_interrupt_drains_and_ends_with_130(start: Start) -> None:
+    """As a shell expects after Ctrl-C."""
+    worker = start()
+    worker.wait_until_said("worker.started")
+    worker.process.send_signal(signal.SIGINT)
+    assert worker.process.wait(timeout=10) == 130
+    assert worker.said("worker.stopped")
+
+
+def test_metrics_and_health_are_served(start: Start, traffic: Traffic) -> None:
+    """On the port of the settings, while it works."""
+    port = free_port()
+    worker = start(metrics_port=port, id="shown")
+    for number in range(10):
+        traffic.append(f"room:{number}")
+    worker.wait_until_said("partition.acquired")
+    wait_until(lambda: traffic.pending_and_unread() == 0, 20)
+    base = f"http://127.0.0.1:{port}"
+    with urllib.request.urlopen(f"{base}/health", timeout=10) as reply:
+        health = json.load(reply)
+    assert health["worker"] == "shown"
+    assert health["partitions"] == health["assigned"] == list(range(8))
+    with urllib.request.urlopen(f"{base}/metrics", timeout=10) as reply:
+        text = reply.read().decode()
+    acknowledged = [
+        float(line.split()[-1])
+        for line in text.splitlines()
+        if line.startswith("rtm_worker_attempts_total") and 'outcome="ack"' in line
+    ]
+    assert sum(acknowledged) == 10
+    assert worker.stop() == 0
+
+
+def test_resources_live_as_long_as_the_worker(
+    start: Start, traffic: Traffic, tmp_path: Path
+) -> None:
+    """Opened before the first message, closed after the last; batches run in a thread."""
+    worker = start("support.worker_apps:rich")
+    traffic.append("room:1")
+    traffic.append("log:1")
+    wait_until(lambda: traffic.pending_and_unread() == 0, 20)
+    assert worker.stop() == 0
+    lines = (tmp_path / "history").read_text("utf-8").splitlines()
+    assert lines[0] == "opened"
+    assert lines[-1] == "closed"
+    assert sorted(lines[1:-1]) == ["batch 1", "handled  connection 1"]
+
+
+@pytest.mark.parametrize(
+    ("app", "settings", "said"),
+    [
+        ("support.worker_apps:without_handlers", {}, "the app has no handler"),
+        ("support.worker_apps:unfit", {}, "decoded as object; if that is a resource"),
+        ("support.worker_apps:broken", {}, "could not be opened: ConnectionError: no route"),
+        ("support.fault_app:app", {"id": "9", "total_workers": 12}, "has no partition"),
+        ("support.fault_app:app", {"id": "2", "total_workers": 2}, "must be this worker's number"),
+        ("support.fault_app:app", {"metrics_port": "IN USE"}, "worker.metrics_port"),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_sentence_and_ends_with_3(
+    start: Start, valkey: Any, app: str, settings: dict[str, Any], said: str
+) -> None:
+    """No traceback, nothing half started."""
+    ports = {k: valkey.port if v == "IN USE" else v for k, v in settings.items()}
+    worker = start(app, **ports)
+    assert worker.process.wait(timeout=30) == 3
+    text = worker.log_path.read_text("utf-8")
+    assert said in text
+    assert "Traceback" not in text
+    assert not worker.said("worker.started")
+
+
+def test_redis_that_is_not_there_is_named(start: Start) -> None:
+    """After the time that the settings give it."""
+    worker = start(url="redis://127.0.0.1:1")
+    assert worker.process.wait(timeout=60) == 3
+    assert "could not be reached" in worker.log_path.read_text("utf-8")
