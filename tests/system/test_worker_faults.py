@@ -20,6 +20,8 @@ IS_LONG = os.environ.get("RTM_LONG_FAULTS") == "1"
 #: Beyond the lease: notice, assign, acquire, read; and a loaded test machine.
 SLACK_SECONDS = 2.5
 
+pytestmark = pytest.mark.timeout(3600 if IS_LONG else 240)
+
 
 @pytest.fixture
 def fleet(redis_settings: RedisSettings, tmp_path: Path) -> Iterator[Fleet]:
