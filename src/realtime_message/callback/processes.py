@@ -28,6 +28,8 @@ from realtime_message.telemetry.logs import get_logger
 
 MAX_DEATHS = 5
 WINDOW_SECONDS = 60.0
+# How long a child may take to end after the second signal.
+_HURRY_SECONDS = 2.0
 _FIRST_DELAY_SECONDS = 0.1
 
 _log = get_logger("callback.processes")
@@ -165,7 +167,10 @@ class Processes:
                 self._to_roll.extend(self._children)
                 self._roll_on()
         elif number in (signal.SIGTERM, signal.SIGINT):
-            # A second time it is passed on again: the children then stop without waiting.
+            # A second time it is passed on again: the children then stop without waiting. Two
+            # signals in quick succession can reach a child as one, so it is killed if it waits.
+            if self._told:
+                self._kill_at = min(self._kill_at, monotonic() + _HURRY_SECONDS)
             self._told = number
             self._stop_all()
 
