@@ -8,7 +8,6 @@ from hypothesis import settings
 from realtime_message.settings import RedisSettings
 from support.valkey_server import ValkeyServer, unique_prefix
 
-
 # No test depends on how fast the machine is.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
