@@ -3,6 +3,9 @@
 The file `health` in RTM_DATA_DIR holds the addresses to ask, one a line; all must answer with 200,
 and an empty file has nothing to ask. The entry point and the instance write it.
 
+With `--alive` it asks only whether the processes live, not whether they can take messages: for an
+engine that restarts what fails. Without Redis, a restart would not help.
+
 Standard library alone, and no package of ours: this runs every few seconds.
 """
 
@@ -39,6 +42,8 @@ def main() -> int:
     except OSError as error:
         print(f"{FILE} cannot be read ({error.strerror}): nothing has started yet")
         return 1
+    if sys.argv[1:] == ["--alive"]:
+        addresses = [address.removesuffix("/ready") for address in addresses]
     problems = [text for address in addresses if (text := problem(address))]
     for text in problems:
         print(text)

@@ -118,8 +118,11 @@ async def test_system_comes_up_and_down_twice_and_keeps_the_data(project: Projec
     assert _health(project) == {}
     project.shell("docker compose up -d --wait")
     assert _entries(project) == len(load.acknowledged)
-    published = project.shell("docker compose exec -T instance rtm publish room:0 again")
+    published = project.shell("docker compose exec -T instance rtm publish room:lobby hello")
     assert "1 of 1 acknowledged" in published
+    project.shell("docker compose exec -T redis redis-cli BGREWRITEAOF")
+    project.shell("docker compose cp redis:/data ./backup")
+    assert list((project.folder / "backup").rglob("*.manifest"))
 
 
 async def test_redis_that_dies_is_waited_for(project: Project) -> None:
@@ -142,7 +145,11 @@ async def test_redis_that_dies_is_waited_for(project: Project) -> None:
 async def test_profile_puts_instances_behind_nginx(project: Project) -> None:
     """Three instances through one door; one of them is killed, and nothing is lost."""
     project.shell("./deploy/make-env")
-    project.shell("docker compose --profile nginx up -d --wait --scale replica=2 --scale worker=3")
+    project.shell("docker compose --profile nginx up -d --scale replica=2 --scale worker=3")
+    wait_until(
+        lambda: {state for states in _health(project).values() for state in states} == {"healthy"},
+        120,
+    )
     health = _health(project)
     assert health["replica"] == ["healthy"] * 2
     assert health["worker"] == ["healthy"] * 3
@@ -154,6 +161,11 @@ async def test_profile_puts_instances_behind_nginx(project: Project) -> None:
         first = (await asyncio.to_thread(project.shell, "docker compose ps -q replica")).split()[0]
         await asyncio.to_thread(project.shell, f"docker kill {first}")
         await load.wait_for(200)
+        # Another number of replicas: Nginx looks them up again.
+        scale = "docker compose --profile nginx up -d --wait --scale replica=3"
+        await asyncio.to_thread(project.shell, scale)
+        await asyncio.to_thread(project.shell, "docker compose kill -s HUP nginx")
+        await load.wait_for(100)
     assert load.missing() == []
     assert load.disordered() == []
     assert _entries(project) == len(load.acknowledged)

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from realtime_message.settings import Settings, load_settings
 from realtime_message.settings.declarations import all_settings
 from realtime_message.settings.environment import OTHER_VARIABLES
+from realtime_message.stack.centrifugo_release import DEFAULT_VERSION
 from realtime_message.stack.container.instance import instance_environment
 from realtime_message.stack.gateway_launch import gateway_configuration
 from support.deploy_files import (
@@ -80,6 +81,7 @@ def test_images_are_pinned_and_can_be_replaced() -> None:
         host, _, tag = image.rpartition(":")
         assert host.count("/") == 2, f"{image}: a short name depends on the machine"
         assert re.match(r"v?\d+\.\d+", tag), image
+    assert DOCKERFILE.arguments["CENTRIFUGO_IMAGE"].endswith(f":v{DEFAULT_VERSION}")
 
 
 def test_image_runs_without_rights_and_listens_where_it_says() -> None:

@@ -123,7 +123,7 @@ class Instance:
         """Where clients connect."""
         return f"ws://127.0.0.1:{self.gateway_port}/connection/websocket"
 
-    def wait_until_healthy(self, timeout_seconds: float = 60.0) -> None:
+    def wait_until_healthy(self, timeout_seconds: float = 180.0) -> None:
         """Wait until both parts answer."""
         wait_until(
             lambda: self.site.is_healthy(self.name),
@@ -144,7 +144,7 @@ def run_worker(site: Site, name: str, folder: Path, api: str = "instance") -> Pa
         *("-e", f"CENTRIFUGO_HTTP_API_KEY={API_KEY}", *HARDENED),
         *(IMAGE, "worker", "support.fault_app:app"),
     )
-    wait_until(lambda: site.is_healthy(name), 60, lambda: site.logs(name))
+    wait_until(lambda: site.is_healthy(name), 180, lambda: site.logs(name))
     return folder / "history.jsonl"
 
 

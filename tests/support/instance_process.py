@@ -55,7 +55,7 @@ class InstanceProcess:
         words = [sys.executable, "-P", "-m", "realtime_message.stack.container"]
         self._background = Background(words, self.folder, self._environment)
 
-    def wait_until_ready(self, timeout_seconds: float = 60.0) -> None:
+    def wait_until_ready(self, timeout_seconds: float = 180.0) -> None:
         """Wait until the gateway answers, which it does once the callback service is ready."""
         wait_until(
             lambda: self.running.process.poll() is not None or self._answers(),

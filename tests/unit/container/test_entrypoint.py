@@ -71,11 +71,13 @@ def test_worker_needs_no_writable_folder(tmp_path: Path):
     assert _enter(tmp_path, "worker", "a:b", RTM_WORKER__METRICS_PORT="9100") == "rtm worker a:b"
 
 
-def _check_health(folder: Path, *addresses: str) -> subprocess.CompletedProcess[str]:
+def _check_health(
+    folder: Path, *addresses: str, option: str = ""
+) -> subprocess.CompletedProcess[str]:
     if addresses:
         (folder / "health").write_text("\n".join(addresses) + "\n", "utf-8")
     return subprocess.run(
-        [sys.executable, "-I", CONTAINER / "healthcheck.py"],
+        [sys.executable, "-I", CONTAINER / "healthcheck.py", *([option] if option else [])],
         env={**os.environ, "RTM_DATA_DIR": str(folder)},
         capture_output=True,
         text=True,
@@ -120,6 +122,12 @@ def test_health_is_bad_when_one_part_is_not_ready_or_away(tmp_path: Path, server
     assert "503 not ready: Redis is away" in done.stdout
     assert away in done.stdout
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_part_that_is_not_ready_is_alive(tmp_path: Path, server: str):
+    """Without Redis nothing takes messages, and a restart would not help."""
+    assert _check_health(tmp_path, f"{server}/health/ready").returncode == 1
+    assert _check_health(tmp_path, f"{server}/health/ready", option="--alive").returncode == 0
 
 
 def test_health_of_a_container_without_parts_is_good(tmp_path: Path):
