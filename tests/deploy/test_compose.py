@@ -13,7 +13,14 @@ import pytest
 from support.chat_load import ChatLoad
 from support.containers import CommandFailedError, Podman, remark
 from support.containers_compose import Docker, Project, why_no_docker
-from support.containers_images import NGINX_IMAGE, REDIS_IMAGE, provide
+from support.containers_images import (
+    CENTRIFUGO_IMAGE,
+    NGINX_IMAGE,
+    PYTHON_IMAGE,
+    REDIS_IMAGE,
+    provide,
+)
+from support.containers_site import IMAGE
 from support.deploy_tests import centrifugo, only_when_asked
 from support.readme_commands import copy_project
 from support.worker_process import wait_until
@@ -24,17 +31,20 @@ FOLLOWERS = 2 if centrifugo() else 0
 
 
 @pytest.fixture(scope="module")
-def docker(podman: Podman, image: str) -> Iterator[Docker]:
-    """A Docker engine that holds the images."""
+def docker(podman: Podman, source: Path) -> Iterator[Docker]:
+    """A Docker engine that holds the images; ours is built by Docker's classic builder."""
     reason = why_no_docker()
     if reason:
         pytest.skip(reason)
     docker = Docker()
     try:
         docker.start()
-        provide(podman, REDIS_IMAGE, NGINX_IMAGE)
-        for name in (REDIS_IMAGE, NGINX_IMAGE, image):
-            docker.take_image(podman, name, name.removeprefix("docker.io/library/"))
+        bases = (PYTHON_IMAGE, CENTRIFUGO_IMAGE, REDIS_IMAGE, NGINX_IMAGE)
+        provide(podman, *bases)
+        for name in bases:
+            docker.take_image(podman, name)
+        # This engine has no bridge of its own, so the build uses the machine's network.
+        docker.shell(f"docker build --network=host -t {IMAGE} .", source)
         yield docker
     finally:
         docker.close()

@@ -109,10 +109,11 @@ async def test_clients_chat_through_the_image_and_a_worker_handles(
     load = ChatLoad(instance.url, SECRET, channels=6, writers=3, followers=2)
     async with load.running():
         await load.wait_for(200)
-        memory = await asyncio.to_thread(_memory, site)
+        memory = await asyncio.to_thread(_memory, site, "instance")
+        worker_memory = await asyncio.to_thread(_memory, site, "worker")
     report = await asyncio.to_thread(_judge, history, load)
     remark(f"start: healthy {started_seconds:.1f} s after podman run")
-    remark(f"memory, RSS (proportional share): {memory}")
+    remark(f"memory, RSS (proportional share): {memory}; worker: {worker_memory}")
     with capsys.disabled():
         print(f"\n{Report.header()}\n{report.row()}")
     assert report.is_sound, report
@@ -164,7 +165,9 @@ def test_killed_callback_comes_back(site: Site) -> None:
     """One death is no end: the part starts again, and the container stays."""
     instance = Instance(site)
     instance.wait_until_healthy()
-    first = next(pid for pid, words in _processes(site) if "stack.part callback" in words)
+    first = next(
+        pid for pid, words in _processes(site, "instance") if "stack.part callback" in words
+    )
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: "callback died (killed" in site.logs("instance"), 20)
     instance.wait_until_healthy()
@@ -214,16 +217,16 @@ def _wait_until_handled(history: Path, wanted: set[tuple[str, int]]) -> None:
     wait_until(is_handled, 60, lambda: "acknowledged messages are not handled")
 
 
-def _processes(site: Site) -> list[tuple[int, str]]:
-    """Return the instance's processes: the number on this machine, and the command line."""
-    lines = site.podman.run("top", site.container("instance"), "hpid", "args").splitlines()[1:]
+def _processes(site: Site, name: str) -> list[tuple[int, str]]:
+    """Return a container's processes: the number on this machine, and the command line."""
+    lines = site.podman.run("top", site.container(name), "hpid", "args").splitlines()[1:]
     return [(int(pid), words) for pid, words in (line.split(maxsplit=1) for line in lines)]
 
 
-def _memory(site: Site) -> str:
-    """Return the memory of each of the instance's processes, and their sum."""
+def _memory(site: Site, name: str) -> str:
+    """Return the memory of each process of a container, and their sum."""
     rows, total = [], 0.0
-    for pid, words in _processes(site):
+    for pid, words in _processes(site, name):
         text = (Path("/proc") / str(pid) / "smaps_rollup").read_text("utf-8")
         sizes = dict(row.split(":") for row in text.splitlines()[1:])
         rss, pss = (int(sizes[name].split()[0]) / 1024 for name in ("Rss", "Pss"))
@@ -233,7 +236,7 @@ def _memory(site: Site) -> str:
 
 
 def _short_name(words: str) -> str:
-    for part in ("supervision", "callback", "centrifugo", "gateway"):
+    for part in ("supervision", "callback", "centrifugo", "gateway", "worker"):
         if part in words:
             return part
     return words.split(maxsplit=1)[0]

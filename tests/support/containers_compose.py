@@ -111,15 +111,12 @@ class Docker:
         provide_compose(self.folder / "config/cli-plugins")
         return self
 
-    def take_image(self, podman: Podman, image: str, name: str) -> None:
-        """Copy an image from Podman's storage, under a name."""
+    def take_image(self, podman: Podman, image: str) -> None:
+        """Copy an image from Podman's storage."""
         archive = self.folder / "image.tar"
         podman.run("save", "--quiet", "--output", str(archive), image, timeout_seconds=300)
-        printed = self.shell(f"docker load --quiet --input {archive}", self.folder)
+        self.shell(f"docker load --quiet --input {archive}", self.folder)
         archive.unlink()
-        loaded = printed.rpartition("Loaded image: ")[2].strip()
-        if loaded != name:
-            self.shell(f"docker tag {loaded} {name}", self.folder)
 
     def shell(
         self,

@@ -56,6 +56,12 @@ def test_other_secrets_are_no_placeholders_either(variable):
         check_instance(_loaded({**GIVEN, variable: "change-me-please-now"}))
 
 
+def test_two_parts_on_one_port_are_refused():
+    """One of them could never listen."""
+    with pytest.raises(ConfigurationError, match=r"both have port 8000.*PORT"):
+        check_instance(_loaded({**GIVEN, "PORT": "8000"}))
+
+
 def test_good_secret_is_enough():
     """With the variables of the original alone, an instance starts."""
     check_instance(_loaded(GIVEN))

@@ -44,9 +44,18 @@ def check_instance(loaded: LoadedSettings) -> None:
         ConfigurationError: they do not fit together, or a secret keeps nothing secret.
     """
     check_settings(loaded, "callback", "gateway")
-    problems = list(_weak_secrets(loaded))
+    problems = [*_weak_secrets(loaded), *_shared_port(loaded)]
     if problems:
         raise ConfigurationError(tell(problems))
+
+
+def _shared_port(loaded: LoadedSettings) -> Iterator[str]:
+    gateway, callback = loaded.settings.gateway.port, loaded.settings.callback.port
+    if gateway == callback:
+        yield (
+            f"gateway and callback service both have port {gateway}: give one of them another, "
+            "with gateway.port or callback.port (PORT)"
+        )
 
 
 def _weak_secrets(loaded: LoadedSettings) -> Iterator[str]:
