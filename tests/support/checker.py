@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,8 +102,10 @@ def check(
     name: str,
     sent: Iterable[Sent],
     notes: Iterable[Note],
+    *,
     deaths: Mapping[int, float] | None = None,
     faults: Iterable[float] = (),
+    frozen: Mapping[int, Sequence[tuple[float, float]]] | None = None,
 ) -> Report:
     """Judge a run.
 
@@ -113,12 +115,14 @@ def check(
         notes: what handlers wrote.
         deaths: when which process was killed: what it had begun has ended by then.
         faults: when something was broken, for the time to recover.
+        frozen: when which process stood still, from and to: no lease can end a handler that is at
+            work in it, so its successor may begin the same message.
     """
     sent, notes = list(sent), sorted(notes, key=lambda note: note.at)
     report = Report(name, sent=len(sent))
     _count(report, sent, notes)
     _check_order(report, notes)
-    _check_overlap(report, notes, deaths or {})
+    _check_overlap(report, notes, deaths or {}, frozen or {})
     _check_owners(report, notes)
     report.recovery_seconds = max((_recovery(notes, at) for at in faults), default=0.0)
     report.stall_seconds = _stall(sent, notes)
@@ -157,7 +161,12 @@ def _check_order(report: Report, notes: list[Note]) -> None:
                 ended[note.channel].discard(done_to[note.channel])
 
 
-def _check_overlap(report: Report, notes: list[Note], deaths: Mapping[int, float]) -> None:
+def _check_overlap(
+    report: Report,
+    notes: list[Note],
+    deaths: Mapping[int, float],
+    frozen: Mapping[int, Sequence[tuple[float, float]]],
+) -> None:
     at_work: dict[str, Note] = {}
     for note in notes:
         current = at_work.get(note.channel)
@@ -165,11 +174,14 @@ def _check_overlap(report: Report, notes: list[Note], deaths: Mapping[int, float
             if current is not None and current.pid == note.pid:
                 del at_work[note.channel]
             continue
-        if current is not None and deaths.get(current.pid, float("inf")) > note.at:
-            report.overlaps.append(
-                f"{note.channel}: {note.number} in {note.pid} begun while {current.number} was "
-                f"at work in {current.pid}"
-            )
+        if current is not None:
+            is_dead = deaths.get(current.pid, float("inf")) <= note.at
+            stands_still = any(a <= note.at <= b for a, b in frozen.get(current.pid, ()))
+            if not is_dead and not stands_still:
+                report.overlaps.append(
+                    f"{note.channel}: {note.number} in {note.pid} begun while {current.number} "
+                    f"was at work in {current.pid}"
+                )
         at_work[note.channel] = note
 
 

@@ -36,6 +36,7 @@ class Fleet:
         self._all: list[WorkerProcess] = []
         self.deaths: dict[int, float] = {}
         self.faults: list[float] = []
+        self.frozen: dict[int, list[tuple[float, float]]] = {}
         self._numbers = itertools.count()
 
     def start(
@@ -117,7 +118,14 @@ class Fleet:
         for worker in self.workers:
             assert worker.process.wait(timeout=30) == 0, worker.log_path.read_text("utf-8")
         notes = read_notes(self.history)
-        report = check(name, self.traffic.sent, notes, self.deaths, self.faults)
+        report = check(
+            name,
+            self.traffic.sent,
+            notes,
+            deaths=self.deaths,
+            faults=self.faults,
+            frozen=self.frozen,
+        )
         print(f"\n{Report.header()}\n{report.row()}")
         assert report.is_sound, report
         return report

@@ -221,5 +221,9 @@ async def finish(parts: Parts, storm: Storm, deaths: dict[int, float]) -> Report
     while wanted - ended(parts) and time.monotonic() < deadline:  # noqa: ASYNC110 - a file is watched
         await asyncio.sleep(0.1)
     return check(
-        "start, stop, kill", storm.sent, read_notes(parts.history), deaths, deaths.values()
+        "start, stop, kill",
+        storm.sent,
+        read_notes(parts.history),
+        deaths=deaths,
+        faults=deaths.values(),
     )

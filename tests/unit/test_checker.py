@@ -65,11 +65,13 @@ def test_repeating_in_order_after_a_crash_is_no_disorder() -> None:
     assert (report.is_sound, report.duplicates) == (True, 2)
 
 
-def test_overlap_is_found_unless_the_first_is_dead() -> None:
+def test_overlap_is_found_unless_the_first_is_dead_or_frozen() -> None:
     """Two handlers of a channel at once."""
     notes = [note("start", 0, 0), *handled(0, 1, pid=2), note("end", 0, 2)]
     assert check("run", sent(0), notes).overlaps
     assert not check("run", sent(0), notes[:-1], deaths={1: 0.5}).overlaps
+    assert not check("run", sent(0), notes, frozen={1: [(0.5, 1.5)]}).overlaps
+    assert check("run", sent(0), notes, frozen={1: [(1.2, 1.5)]}).overlaps
 
 
 def test_double_owner_is_found() -> None:
