@@ -16,7 +16,7 @@ from realtime_message.callback.hot_queue import HOT_TARGET
 from realtime_message.callback.serving import Appender, Serving, serve_callback
 from realtime_message.centrifugo.events import EventKind
 from realtime_message.settings import CallbackSettings, Settings
-from support.memory_appender import MemoryAppender
+from realtime_message.testing.memory.appender import MemoryAppender
 
 T = TypeVar("T")
 

@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from realtime_message.streams import Streams
 from realtime_message.streams.contracts import Appended, Dedup
 from support.eventually import eventually
+from support.streams_outside import AnyStreams
 
 
-async def _length(streams: Streams, partition: int = 0) -> int:
+async def _length(streams: AnyStreams, partition: int = 0) -> int:
     return (await streams.inspect.partitions())[partition].length
 
 
-async def test_append_is_there_when_confirmed(streams: Streams) -> None:
+async def test_append_is_there_when_confirmed(streams: AnyStreams) -> None:
     """A confirmed append has an entry id and is in the stream of its partition."""
     appender = await streams.appender()
     appended = await appender.append(1, b'{"a":1}')
@@ -26,7 +26,7 @@ async def test_append_is_there_when_confirmed(streams: Streams) -> None:
     await reader.close()
 
 
-async def test_submit_calls_back_after_it_returned(streams: Streams) -> None:
+async def test_submit_calls_back_after_it_returned(streams: AnyStreams) -> None:
     """The outcome of `submit` never comes before `submit` has returned."""
     appender = await streams.appender()
     outcomes: list[Appended | Exception] = []
@@ -40,7 +40,7 @@ async def test_submit_calls_back_after_it_returned(streams: Streams) -> None:
     assert isinstance(outcomes[0], Appended)
 
 
-async def test_appends_of_one_caller_keep_their_order(streams: Streams) -> None:
+async def test_appends_of_one_caller_keep_their_order(streams: AnyStreams) -> None:
     """Entries stand in the stream in the order in which they were submitted."""
     appender = await streams.appender()
     confirmed = await asyncio.gather(*(appender.append(0, b"%d" % n) for n in range(2000)))
@@ -54,7 +54,7 @@ async def test_appends_of_one_caller_keep_their_order(streams: Streams) -> None:
     await reader.close()
 
 
-async def test_resend_is_answered_with_what_the_first_stored(streams: Streams) -> None:
+async def test_resend_is_answered_with_what_the_first_stored(streams: AnyStreams) -> None:
     """The same client message is one entry; every resend gets the first one's id and reply."""
     appender = await streams.appender()
     first = await appender.append(0, b"x", Dedup("u|c|1", b'{"first": true}', 60_000))
@@ -64,7 +64,7 @@ async def test_resend_is_answered_with_what_the_first_stored(streams: Streams) -
     assert await _length(streams) == 1
 
 
-async def test_simultaneous_resends_are_one_entry(streams: Streams) -> None:
+async def test_simultaneous_resends_are_one_entry(streams: AnyStreams) -> None:
     """Resends that arrive at once are appended once."""
     appender = await streams.appender()
     dedup = Dedup("u|c|1", b"reply", 60_000)
@@ -74,7 +74,7 @@ async def test_simultaneous_resends_are_one_entry(streams: Streams) -> None:
     assert await _length(streams) == 1
 
 
-async def test_resend_after_the_window_is_a_new_entry(streams: Streams) -> None:
+async def test_resend_after_the_window_is_a_new_entry(streams: AnyStreams) -> None:
     """A message id is forgotten when its window ends."""
     appender = await streams.appender()
     dedup = Dedup("u|c|1", b"reply", 30)
@@ -87,7 +87,7 @@ async def test_resend_after_the_window_is_a_new_entry(streams: Streams) -> None:
 
 
 @pytest.mark.parametrize("reply", [b"", b" ", b"a b  c", b"\x00\xff"])
-async def test_stored_reply_is_kept_byte_for_byte(streams: Streams, reply: bytes) -> None:
+async def test_stored_reply_is_kept_byte_for_byte(streams: AnyStreams, reply: bytes) -> None:
     """Whatever bytes the first append kept come back unchanged."""
     appender = await streams.appender()
     dedup = Dedup("nutzer ä|c|1", reply, 60_000)
@@ -95,7 +95,7 @@ async def test_stored_reply_is_kept_byte_for_byte(streams: Streams, reply: bytes
     assert (await appender.append(0, b"x", dedup)).stored_reply == reply
 
 
-async def test_check_stores_nothing(streams: Streams) -> None:
+async def test_check_stores_nothing(streams: AnyStreams) -> None:
     """Asking whether appends would be taken leaves no trace."""
     appender = await streams.appender()
     await appender.check()

@@ -10,6 +10,12 @@ from realtime_message.streams import Streams, open_streams
 from support.valkey_server import ValkeyServer
 
 
+@pytest.fixture
+def streams(server_streams: Streams) -> Streams:
+    """Only a server keeps a layout."""
+    return server_streams
+
+
 async def test_same_layout_starts_again(streams: Streams) -> None:
     """A second process with the same settings starts, and changes nothing."""
     appender = await streams.appender()

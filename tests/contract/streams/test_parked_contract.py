@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from realtime_message.errors import LeaseLostError
-from realtime_message.streams import Streams
 from realtime_message.streams.contracts import Entry, Lease
-from realtime_message.streams.parked import RedisChannelParker
+from realtime_message.worker.parking import ChannelParker
+from support.streams_outside import AnyStreams, end_lease
 
 
-async def _take(streams: Streams, holder: str = "w1") -> Lease:
-    await streams._session.run("DEL", streams.keys.lease(0))
+async def _take(streams: AnyStreams, holder: str = "w1") -> Lease:
+    await end_lease(streams, 0)
     lease = await streams.leases.acquire(0, holder, 60)
     assert lease is not None
     return lease
 
 
-async def _read(streams: Streams, lease: Lease, *payloads: bytes) -> list[Entry]:
+async def _read(streams: AnyStreams, lease: Lease, *payloads: bytes) -> list[Entry]:
     appender = await streams.appender()
     for payload in payloads:
         await appender.append(0, payload)
@@ -27,12 +27,12 @@ async def _read(streams: Streams, lease: Lease, *payloads: bytes) -> list[Entry]
     return entries
 
 
-async def _set_aside(parker: RedisChannelParker, entries: list[Entry]) -> None:
+async def _set_aside(parker: ChannelParker, entries: list[Entry]) -> None:
     for entry in entries:
         await parker.set_aside("room", entry)
 
 
-async def test_entries_are_set_aside_in_order_and_acknowledged(streams: Streams) -> None:
+async def test_entries_are_set_aside_in_order_and_acknowledged(streams: AnyStreams) -> None:
     """They leave the pending ones, so that trimming does not wait for them."""
     lease = await _take(streams)
     parker = streams.parker(lease)
@@ -44,7 +44,7 @@ async def test_entries_are_set_aside_in_order_and_acknowledged(streams: Streams)
     assert (shown.channel, shown.is_resuming, shown.entry_count) == ("room", False, 3)
 
 
-async def test_setting_aside_twice_does_it_once(streams: Streams) -> None:
+async def test_setting_aside_twice_does_it_once(streams: AnyStreams) -> None:
     """As after a reply that was lost."""
     lease = await _take(streams)
     parker = streams.parker(lease)
@@ -54,7 +54,7 @@ async def test_setting_aside_twice_does_it_once(streams: Streams) -> None:
 
 
 async def test_finished_entries_are_gone_and_the_channel_goes_on_when_none_is_left(
-    streams: Streams,
+    streams: AnyStreams,
 ) -> None:
     """Each is removed when it is done with, in order."""
     lease = await _take(streams)
@@ -79,7 +79,7 @@ async def test_finished_entries_are_gone_and_the_channel_goes_on_when_none_is_le
     )
 
 
-async def test_operator_resumes_only_what_is_parked(streams: Streams) -> None:
+async def test_operator_resumes_only_what_is_parked(streams: AnyStreams) -> None:
     """The owner sees it; parking again takes it back."""
     lease = await _take(streams)
     parker = streams.parker(lease)
@@ -91,7 +91,7 @@ async def test_operator_resumes_only_what_is_parked(streams: Streams) -> None:
     assert await parker.states() == {"room": False}
 
 
-async def test_former_owner_parks_and_moves_nothing(streams: Streams) -> None:
+async def test_former_owner_parks_and_moves_nothing(streams: AnyStreams) -> None:
     """Every step is fenced."""
     former = await _take(streams)
     (entry,) = await _read(streams, former, b"1")

@@ -8,57 +8,23 @@ from collections.abc import AsyncIterator
 import pytest
 
 from realtime_message.errors import LeaseLostError
-from realtime_message.streams import Streams
-from realtime_message.streams.contracts import Entry
-from realtime_message.streams.read import RedisPartitionReader
-
-
-class Partition:
-    """Partition 0 of some streams, and readers under leases of it."""
-
-    def __init__(self, streams: Streams) -> None:
-        self.streams = streams
-        self._readers: list[RedisPartitionReader] = []
-
-    async def take(self, holder: str = "w1") -> RedisPartitionReader:
-        """Take the partition over from whoever holds it."""
-        await self.streams._session.run("DEL", self.streams.keys.lease(0))
-        lease = await self.streams.leases.acquire(0, holder, 60)
-        assert lease is not None
-        self._readers.append(self.streams.reader(lease, f"worker-{holder}-1"))
-        return self._readers[-1]
-
-    async def append(self, *payloads: bytes) -> list[str]:
-        """Append, and return the entry ids."""
-        appender = await self.streams.appender()
-        return [(await appender.append(0, payload)).entry_id for payload in payloads]
-
-    async def pending(self) -> int:
-        """How many entries are read and not acknowledged."""
-        return (await self.streams.inspect.partitions())[0].pending
-
-    async def close(self) -> None:
-        for reader in self._readers:
-            await reader.close()
+from support.streams_outside import AnyStreams, end_lease
+from support.taken_partition import Partition, payloads
 
 
 @pytest.fixture
-async def partition(streams: Streams) -> AsyncIterator[Partition]:
+async def partition(streams: AnyStreams) -> AsyncIterator[Partition]:
     made = Partition(streams)
     yield made
     await made.close()
-
-
-def _payloads(entries: list[Entry]) -> list[bytes | None]:
-    return [entry.payload for entry in entries]
 
 
 async def test_unread_entries_come_in_order_and_once(partition: Partition) -> None:
     """Each cycle returns the next entries, at most as many as asked for."""
     await partition.append(b"1", b"2", b"3")
     reader = await partition.take()
-    assert _payloads(await reader.cycle([], 2)) == [b"1", b"2"]
-    assert _payloads(await reader.cycle([], 2)) == [b"3"]
+    assert payloads(await reader.cycle([], 2)) == [b"1", b"2"]
+    assert payloads(await reader.cycle([], 2)) == [b"3"]
     assert await reader.cycle([], 2) == []
 
 
@@ -66,7 +32,7 @@ async def test_entries_appended_before_any_worker_are_read(partition: Partition)
     """The workers' group begins at the stream's beginning, not at its end."""
     await partition.append(b"early")
     reader = await partition.take()
-    assert _payloads(await reader.cycle([], 10)) == [b"early"]
+    assert payloads(await reader.cycle([], 10)) == [b"early"]
 
 
 async def test_acknowledged_entries_leave_the_pending_ones(partition: Partition) -> None:
@@ -90,8 +56,8 @@ async def test_reading_under_a_lost_lease_is_refused(partition: Partition) -> No
     with pytest.raises(LeaseLostError) as lost:
         await old.cycle([entry.id], 10)
     assert lost.value.partition == 0
-    assert _payloads(await new.claim_pending(10)) == [b"1"]
-    assert _payloads(await new.cycle([], 10)) == [b"2"]
+    assert payloads(await new.claim_pending(10)) == [b"1"]
+    assert payloads(await new.cycle([], 10)) == [b"2"]
 
 
 async def test_lost_lease_stays_lost(partition: Partition) -> None:
@@ -134,8 +100,8 @@ async def test_lapsed_lease_that_nobody_took_still_reads(partition: Partition) -
     """The epoch decides, not the expiry: nobody else can have read meanwhile."""
     reader = await partition.take("w1")
     await partition.append(b"1")
-    await partition.streams._session.run("DEL", partition.streams.keys.lease(0))
-    assert _payloads(await reader.cycle([], 10)) == [b"1"]
+    await end_lease(partition.streams, 0)
+    assert payloads(await reader.cycle([], 10)) == [b"1"]
 
 
 async def test_pending_entries_of_a_former_owner_come_first_and_in_order(
@@ -148,10 +114,10 @@ async def test_pending_entries_of_a_former_owner_come_first_and_in_order(
     await old.cycle([entries[1].id], 0)
     await partition.append(b"5")
     new = await partition.take("w2")
-    assert _payloads(await new.claim_pending(3)) == [b"0", b"2", b"3"]
-    assert _payloads(await new.claim_pending(3)) == [b"4"]
+    assert payloads(await new.claim_pending(3)) == [b"0", b"2", b"3"]
+    assert payloads(await new.claim_pending(3)) == [b"4"]
     assert await new.claim_pending(3) == []
-    assert _payloads(await new.cycle([], 10)) == [b"5"]
+    assert payloads(await new.cycle([], 10)) == [b"5"]
 
 
 async def test_recorded_attempts_survive_the_owner(partition: Partition) -> None:
@@ -183,29 +149,6 @@ async def test_buried_entry_is_a_dead_letter_and_acknowledged(partition: Partiti
     assert await partition.pending() == 0
 
 
-async def test_buried_entry_keeps_its_other_fields(partition: Partition) -> None:
-    """An entry without a payload is buried with the fields that it has."""
-    stream = partition.streams.keys.stream(0)
-    await partition.streams._session.run("XADD", stream, "*", "foreign", "thing")
-    reader = await partition.take()
-    (entry,) = await reader.cycle([], 10)
-    assert entry.payload is None
-    await reader.bury(entry, reason="malformed", error="", attempts=0)
-    dead = await partition.streams._session.run(
-        "XRANGE", partition.streams.keys.dead_letters(0), "-", "+"
-    )
-    assert dead[0][1][:2] == [b"foreign", b"thing"]
-
-
-async def test_payload_is_found_among_other_fields(partition: Partition) -> None:
-    """The payload is taken by its name, wherever it stands."""
-    stream = partition.streams.keys.stream(0)
-    await partition.streams._session.run("XADD", stream, "*", "trace", "t", "payload", "p")
-    await partition.streams._session.run("XADD", stream, "*", "payload", "q", "trace", "t")
-    reader = await partition.take()
-    assert _payloads(await reader.cycle([], 10)) == [b"p", b"q"]
-
-
 async def test_waiting_ends_when_an_entry_comes(partition: Partition) -> None:
     """A wait ends with an entry, also when the entry came before it."""
     reader = await partition.take()
@@ -228,52 +171,23 @@ async def test_waiting_ends_without_entries(partition: Partition) -> None:
     assert not await next_owner.wait_for_entries(0.05)
 
 
-async def test_cancelled_wait_is_taken_up_by_the_next(partition: Partition) -> None:
-    """Cancelling a wait costs no connection, and the next wait sees what came meanwhile."""
+async def test_entries_can_be_read_again(partition: Partition) -> None:
+    """By their ids, in the order asked for, unchanged; those that are not there are left out."""
+    first, _, third = await partition.append(b"1", b"2", b"3")
+    reader = await partition.take()
+    await reader.cycle([], 10)
+    assert payloads(await reader.reread([third, "1-1", first])) == [b"3", b"1"]
+    assert await partition.pending() == 3
+
+
+async def test_cancelled_wait_does_no_harm(partition: Partition) -> None:
+    """The next wait sees what came meanwhile."""
     reader = await partition.take()
     waiting = asyncio.create_task(reader.wait_for_entries(30))
     await asyncio.sleep(0.05)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    wire = reader._waiter._wire
     await partition.append(b"1")
     assert await reader.wait_for_entries(30)
-    assert reader._waiter._wire is wire
     assert len(await reader.cycle([], 10)) == 1
     assert not await reader.wait_for_entries(0.05)
-
-
-async def test_readers_of_other_groups_do_not_disturb(partition: Partition) -> None:
-    """Another system's consumer group on the same stream reads for itself."""
-    stream = partition.streams.keys.stream(0)
-    await partition.streams._session.run("XGROUP", "CREATE", stream, "audit", "0")
-    reader = await partition.take()
-    await partition.append(b"1")
-    await partition.streams._session.run(
-        *("XREADGROUP", "GROUP", "audit", "a", "STREAMS", stream, ">")
-    )
-    assert _payloads(await reader.cycle([], 10)) == [b"1"]
-
-
-async def test_entries_can_be_read_again(partition: Partition) -> None:
-    """By their ids, in the order asked for, unchanged; those that were deleted are left out."""
-    first, second, third = await partition.append(b"1", b"2", b"3")
-    reader = await partition.take()
-    await reader.cycle([], 10)
-    await partition.streams._session.run("XDEL", partition.streams.keys.stream(0), second)
-    assert _payloads(await reader.reread([third, second, first])) == [b"3", b"1"]
-    assert await partition.pending() == 3
-
-
-async def test_acknowledging_alone_keeps_what_a_lost_reply_carried(partition: Partition) -> None:
-    """A cycle without a read leaves it for the next one that reads."""
-    ids = await partition.append(b"1", b"2")
-    reader = await partition.take()
-    (first,) = await reader.cycle([], 1)
-    reader._has_lost_reply = True  # as after a read whose reply was lost
-    stream, group = partition.streams.keys.stream(0), partition.streams.keys.group(0)
-    await partition.streams._session.run(
-        *("XREADGROUP", "GROUP", group, "worker-w1-1", "COUNT", 1, "STREAMS", stream, ">")
-    )
-    assert await reader.cycle([first.id], 0) == []
-    assert [entry.id for entry in await reader.cycle([], 10)] == ids[1:]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_message.errors import LeaseLostError, StreamsUnavailableError
 from realtime_message.settings import RedisSettings
-from realtime_message.streams import Streams, open_streams
-from realtime_message.streams.contracts import Entry
-from realtime_message.streams.read import RedisPartitionReader
+from realtime_message.streams import open_streams
+from realtime_message.streams.contracts import Entry, PartitionReader
+from realtime_message.testing import Line, MemoryStreams
+from support.streams_outside import AnyStreams, end_lease
 from support.valkey_server import ValkeyServer, unique_prefix
+
+T = TypeVar("T")
 
 ACTIONS = st.one_of(
     st.tuples(st.just("append"), st.integers(1, 5)),
@@ -28,16 +32,32 @@ ACTIONS = st.one_of(
 )
 
 
+class ReplyLosingLine(Line):
+    """Loses a reply when it is told to; what was asked for is done."""
+
+    loses_next_reply = False
+
+    async def call(self, name: str, partition: int, step: Callable[[], T]) -> T:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        answer = self.call_now(name, partition, step)
+        await asyncio.sleep(0)
+        if self.loses_next_reply and name in ("cycle", "claim_pending"):
+            self.loses_next_reply = False
+            raise StreamsUnavailableError("the reply was lost")
+        return answer
+
+
 class Model:
     """One partition, its present owner, and what that owner has been given."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: AnyStreams) -> None:
         self.streams = streams
         self.appended: list[str] = []
         #: What was acknowledged or buried: done for good.
         self.done: set[str] = set()
-        self.reader: RedisPartitionReader | None = None
-        self.former: list[RedisPartitionReader] = []
+        self.reader: PartitionReader | None = None
+        self.former: list[PartitionReader] = []
         #: What the present owner was given, in order, and what of it is not done.
         self.given: list[str] = []
         self.open: list[Entry] = []
@@ -90,11 +110,13 @@ class Model:
 
     async def cut(self, _: int) -> None:
         assert self.reader is not None
-        if self.reader._fence._wire is not None:
+        if isinstance(self.streams, MemoryStreams):
+            self.streams.line.loses_next_reply = True
+        elif self.reader._fence._wire is not None:
             self.reader._fence._wire.drop("was cut by the test")
 
     async def take_over(self, _: int) -> None:
-        await self.streams._session.run("DEL", self.streams.keys.lease(0))
+        await end_lease(self.streams, 0)
         lease = await self.streams.leases.acquire(0, f"w{len(self.former)}", 60)
         assert lease is not None
         if self.reader is not None:
@@ -114,12 +136,14 @@ class Model:
     async def destroy_group(self, _: int) -> None:
         # Only once the owner knows where the group was: else it must begin anew and repeat.
         assert self.reader is not None
+        if isinstance(self.streams, MemoryStreams):
+            return
         if not self.is_claiming and self.reader._read_to is not None:
             keys = self.streams.keys
             await self.streams._session.run("XGROUP", "DESTROY", keys.stream(0), keys.group(0))
             self._take(await self.reader.cycle([], 1))
 
-    async def _must_be_fenced(self, reader: RedisPartitionReader) -> None:
+    async def _must_be_fenced(self, reader: PartitionReader) -> None:
         try:
             await reader.cycle([entry.id for entry in self.open], 10)
         except LeaseLostError:
@@ -185,5 +209,16 @@ def test_nothing_is_lost_and_order_is_kept(
                 if reader is not None:
                     await reader.close()
             await streams.close()
+
+    asyncio.run(run())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ACTIONS, max_size=30))
+def test_the_same_holds_in_memory(actions: list[tuple[str, int]]) -> None:
+    """Streams in memory keep what a server keeps, also when replies are lost."""
+
+    async def run() -> None:
+        await Model(MemoryStreams(1, line=ReplyLosingLine())).run(actions)
 
     asyncio.run(run())

@@ -9,21 +9,18 @@ from hypothesis import strategies as st
 
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import Streams, open_streams
+from realtime_message.testing import MemoryStreams
+from support.streams_outside import AnyStreams, entry_ids
 from support.valkey_server import ValkeyServer, unique_prefix
 
 
-async def _fill(streams: Streams, count: int) -> list[str]:
+async def _fill(streams: AnyStreams, count: int) -> list[str]:
     appender = await streams.appender()
     done = await asyncio.gather(*(appender.append(0, b"%d" % n) for n in range(count)))
     return [appended.entry_id for appended in done]
 
 
-async def _ids(streams: Streams) -> list[str]:
-    rows = await streams._session.run("XRANGE", streams.keys.stream(0), "-", "+")
-    return [entry_id.decode() for entry_id, _ in rows]
-
-
-async def _handle(streams: Streams, count: int, but: frozenset[int] = frozenset()) -> None:
+async def _handle(streams: AnyStreams, count: int, but: frozenset[int] = frozenset()) -> None:
     """Read some entries and acknowledge them, but for those at some places."""
     lease = await streams.leases.acquire(0, "w", 60)
     assert lease is not None
@@ -33,24 +30,25 @@ async def _handle(streams: Streams, count: int, but: frozenset[int] = frozenset(
     await reader.close()
 
 
-async def test_handled_entries_are_removed(streams: Streams) -> None:
+async def test_handled_entries_are_removed(streams: AnyStreams) -> None:
     """Handled entries older than the retention go, in whole blocks."""
     await _fill(streams, 1000)
     await _handle(streams, 1000)
     removed = await streams.trimmer.trim(0, 0)
     assert removed >= 500
-    assert len(await _ids(streams)) == 1000 - removed
+    assert len(await entry_ids(streams, 0)) == 1000 - removed
 
 
-async def test_young_entries_stay(streams: Streams) -> None:
+async def test_young_entries_stay(streams: AnyStreams) -> None:
     """Handled entries within the retention stay."""
     await _fill(streams, 1000)
     await _handle(streams, 1000)
     assert await streams.trimmer.trim(0, 3600) == 0
 
 
-async def test_stream_without_groups_is_left_alone(streams: Streams) -> None:
+async def test_stream_without_groups_is_left_alone(server_streams: Streams) -> None:
     """Where nobody reads, nothing counts as handled; a missing stream is no error."""
+    streams = server_streams
     await _fill(streams, 500)
     await streams._session.run("XGROUP", "DESTROY", streams.keys.stream(0), streams.keys.group(0))
     assert await streams.trimmer.trim(0, 0) == 0
@@ -58,14 +56,15 @@ async def test_stream_without_groups_is_left_alone(streams: Streams) -> None:
     assert await streams.trimmer.trim(0, 0) == 0
 
 
-async def test_entries_that_another_group_has_not_read_stay(streams: Streams) -> None:
+async def test_entries_that_another_group_has_not_read_stay(server_streams: Streams) -> None:
     """A group of another system holds back the trimming with what it has not handled."""
+    streams = server_streams
     ids = await _fill(streams, 1000)
     stream = streams.keys.stream(0)
     await streams._session.run("XGROUP", "CREATE", stream, "audit", ids[99])
     await _handle(streams, 1000)
     await streams.trimmer.trim(0, 0)
-    assert set(ids[100:]) <= set(await _ids(streams))
+    assert set(ids[100:]) <= set(await entry_ids(streams, 0))
 
 
 @settings(
@@ -94,7 +93,23 @@ def test_what_is_pending_or_unread_anywhere_is_never_trimmed(
             await streams._session.run("XGROUP", "CREATE", stream, "audit", ids[other_group])
             needed |= set(ids[other_group + 1 :])
         await streams.trimmer.trim(0, 0)
-        assert needed <= set(await _ids(streams))
+        assert needed <= set(await entry_ids(streams, 0))
         await streams.close()
+
+    asyncio.run(run())
+
+
+@settings(max_examples=100, deadline=None)
+@given(read=st.integers(0, 60), kept=st.frozensets(st.integers(0, 59), max_size=5))
+def test_the_same_in_memory(read: int, kept: frozenset[int]) -> None:
+    """Streams in memory remove exactly what is handled up to the first entry that is not."""
+
+    async def run() -> None:
+        streams = MemoryStreams(1, lambda: 1000.0)
+        ids = await _fill(streams, 60)
+        await _handle(streams, read, kept)
+        first_needed = min([read, *kept], default=read)
+        assert await streams.trimmer.trim(0, -1) == first_needed
+        assert await entry_ids(streams, 0) == ids[first_needed:]
 
     asyncio.run(run())

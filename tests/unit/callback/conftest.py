@@ -9,7 +9,7 @@ from realtime_message.callback.bound_hooks import bind_hooks
 from realtime_message.callback.events.table import make_event_handlers
 from realtime_message.callback.hooks import HookRunner
 from realtime_message.settings import CallbackSettings, Settings
-from support.memory_appender import MemoryAppender
+from realtime_message.testing.memory.appender import MemoryAppender
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from realtime_message import App, PublishEvent, PublishReply
 from realtime_message.callback.bound_hooks import bind_hooks, check_hooks, resources_of_hooks
 from realtime_message.centrifugo.events import EventKind
 from realtime_message.errors import AppError
-from support.memory_appender import MemoryAppender
+from realtime_message.testing.memory.appender import MemoryAppender
 from support.proxy_bodies import Caller, publish_body
 
 

@@ -17,7 +17,7 @@ from realtime_message.errors import (
 )
 from realtime_message.partitions import partition_of
 from realtime_message.settings import CallbackSettings, ChannelRule
-from support.memory_appender import MemoryAppender
+from realtime_message.testing.memory.appender import MemoryAppender
 from support.proxy_bodies import PUBLISH, Caller, publish_body
 
 ANY = ChannelRule(pattern="*", publish="anyone", payload="any")

@@ -12,9 +12,9 @@ from realtime_message import App, Context, Message, Reject, Retry
 from realtime_message.app import open_resources
 from realtime_message.errors import AppError, StartupError
 from realtime_message.telemetry.worker_metrics import Outcome
-from support.memory_streams import MemoryStreams
-from support.virtual_time import in_virtual_time
-from support.worker_harness import RunningWorker, until
+from realtime_message.testing.memory.streams import MemoryStreams
+from realtime_message.testing.running_worker import RunningWorker
+from realtime_message.testing.virtual_time import in_virtual_time, until
 
 
 class Said(msgspec.Struct):

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import pytest
 
 from realtime_message.streams.contracts import Entry
+from realtime_message.testing.memory.streams import make_message
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.lanes import Lanes, Turns
-from support.memory_streams import message
 
 
 def delivery(channel: str, number: int = 0, size: int = 10) -> Delivery:
-    return Delivery(Entry(f"1-{number}", b"x" * size), message(channel, number=number), None)
+    return Delivery(Entry(f"1-{number}", b"x" * size), make_message(channel, number=number), None)
 
 
 def lanes(turns: Turns | None = None, max_messages: int = 100, max_bytes: int = 10**6) -> Lanes:

@@ -5,9 +5,9 @@ from itertools import pairwise
 from realtime_message.errors import StreamsUnavailableError
 from realtime_message.streams.contracts import Lease
 from realtime_message.telemetry.worker_metrics import Loss
+from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.worker.lease_hold import LeaseHold
 from realtime_message.worker.lease_keeper import LeaseKeeper
-from support.memory_streams import MemoryStreams
 
 LEASE_SECONDS = 9.0
 
@@ -73,7 +73,7 @@ async def test_renewed_every_third_of_the_lease() -> None:
     keeping = Keeping()
     await keeping.acquire()
     calls = []
-    keeping.streams.on_call = lambda call, partition: calls.append((call, keeping.clock.now))
+    keeping.streams.line.on_call = lambda call, partition: calls.append((call, keeping.clock.now))
     keeping.pass_time(30)
     gaps = [b[1] - a[1] for a, b in pairwise(calls)]
     assert 9 <= len(calls) <= 11
@@ -86,10 +86,10 @@ async def test_given_up_after_two_thirds_without_a_renewal() -> None:
     hold = await keeping.acquire()
     keeping.pass_time(10)
     renewed_until = keeping.streams.partitions[0].held_until
-    keeping.streams.go_away()
+    keeping.streams.line.go_away()
     keeping.pass_time(LEASE_SECONDS)
     assert (hold.lost_because, keeping.lost) == (Loss.expired, 1)
-    keeping.streams.come_back()
+    keeping.streams.line.come_back()
     keeping.pass_time(1)
     assert keeping.streams.partitions[0].held_until == renewed_until, "it renewed what is lost"
 
@@ -99,9 +99,9 @@ async def test_short_outage_costs_nothing() -> None:
     keeping = Keeping()
     hold = await keeping.acquire()
     keeping.pass_time(4)
-    keeping.streams.go_away()
+    keeping.streams.line.go_away()
     keeping.pass_time(2.5)
-    keeping.streams.come_back()
+    keeping.streams.line.come_back()
     keeping.pass_time(20)
     assert hold.is_held
 
@@ -154,7 +154,7 @@ async def test_frozen_process_gives_up_before_it_asks() -> None:
     keeping.clock.now += 100
     assert not hold.is_held
     calls = []
-    keeping.streams.on_call = lambda call, partition: calls.append(call)
+    keeping.streams.line.on_call = lambda call, partition: calls.append(call)
     keeping.keeper.turn()
     assert hold.lost_because is Loss.expired
     assert calls == []
@@ -195,14 +195,16 @@ def test_thread_survives_an_outage() -> None:
     keeper = LeaseKeeper(
         streams.renewer,
         0.3,
-        clock=streams.clock,
+        clock=streams.server.clock,
         blocked_seconds=lambda: 0.0,
         max_blocked_seconds=0,
         on_death=lambda error: None,
     )
     state = streams.partitions[0]
-    state.epoch, state.holder = 1, "me"
-    hold = LeaseHold(Lease(0, "me", 1), streams.clock() + 60, streams.clock, lambda: None)
+    state.epoch, state.holder, state.is_released = 1, "me", False
+    hold = LeaseHold(
+        Lease(0, "me", 1), streams.server.clock() + 60, streams.server.clock, lambda: None
+    )
     keeper.add(hold)
     failed = []
 
@@ -211,10 +213,10 @@ def test_thread_survives_an_outage() -> None:
             failed.append(1)
             raise StreamsUnavailableError("away")
 
-    streams.on_call = fail_twice
+    streams.line.on_call = fail_twice
     keeper.start()
-    deadline = streams.clock() + 10
-    while state.held_until == 0.0 and streams.clock() < deadline:
+    deadline = streams.server.clock() + 10
+    while state.held_until == 0.0 and streams.server.clock() < deadline:
         pass
     keeper.stop()
     assert state.held_until > 0

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from realtime_message.app import App
+from realtime_message.testing.virtual_time import until
 from realtime_message.worker import loop_watch
 from realtime_message.worker.loop_watch import LoopWatch
-from support.worker_harness import until
 
 app = App()
 

@@ -7,11 +7,10 @@ import pytest
 
 from realtime_message.errors import ConfigurationError
 from realtime_message.settings import WorkerSettings
+from realtime_message.testing.memory.streams import MemoryStreams
+from realtime_message.testing.virtual_time import in_virtual_time, until
 from realtime_message.worker import membership
 from realtime_message.worker.membership import FixedAssignment, Membership, make_membership
-from support.memory_streams import MemoryStreams
-from support.virtual_time import in_virtual_time
-from support.worker_harness import until
 
 
 class Member:
@@ -76,7 +75,7 @@ async def test_leaving_hands_the_share_over_at_once() -> None:
     await members[0].leave()
     await until(lambda: sum(len(m.target) for m in members[1:]) == 8)
     assert loop.time() - left_at <= 0.6
-    assert set(streams.assignment.values()) == {"two", "three"}
+    assert set(streams.server.assignment.values()) == {"two", "three"}
     for member in members[1:]:
         await member.die()
 
@@ -89,10 +88,10 @@ async def test_twenty_that_start_at_once_agree() -> None:
     await asyncio.sleep(3)
     owned = [p for m in members for p in m.target]
     assert sorted(owned) == list(range(64))
-    version = streams.version
+    version = streams.server.version
     changes = sum(len(m.targets) for m in members)
     await asyncio.sleep(60)
-    assert streams.version == version
+    assert streams.server.version == version
     assert sum(len(m.targets) for m in members) == changes
     for member in members:
         await member.die()
@@ -141,10 +140,10 @@ async def test_outage_of_the_store_changes_nothing() -> None:
     one, two = Member(streams, "one"), Member(streams, "two")
     await until(lambda: len(one.target) == len(two.target) == 4)
     before = (one.target, two.target)
-    streams.go_away()
+    streams.line.go_away()
     await asyncio.sleep(3)
     assert (one.target, two.target) == before
-    streams.come_back()
+    streams.line.come_back()
     await asyncio.sleep(10)
     assert (one.target, two.target) == before
     for member in (one, two):
@@ -157,7 +156,7 @@ async def test_leaving_without_the_store_is_no_error() -> None:
     streams = make_streams()
     one = Member(streams, "one")
     await until(lambda: len(one.target) == 8)
-    streams.go_away()
+    streams.line.go_away()
     await one.leave()
 
 
@@ -165,10 +164,10 @@ async def test_leaving_without_the_store_is_no_error() -> None:
 async def test_nonsense_in_the_store_is_put_right() -> None:
     """Partitions outside the layout, strangers and imbalance are replaced by a good assignment."""
     streams = make_streams(4)
-    streams.assignment, streams.version = {0: "stranger", 9: "one", 1: "one"}, 7
+    streams.server.assignment, streams.server.version = {0: "stranger", 9: "one", 1: "one"}, 7
     one, two = Member(streams, "one"), Member(streams, "two")
     await until(lambda: len(one.target) == len(two.target) == 2)
-    assert sorted(streams.assignment) == [0, 1, 2, 3]
+    assert sorted(streams.server.assignment) == [0, 1, 2, 3]
     assert 1 in one.target
     for member in (one, two):
         await member.die()

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from realtime_message import App, Message
-from support.memory_streams import MemoryStreams
-from support.virtual_time import in_virtual_time
-from support.worker_harness import RunningWorker, until
+from realtime_message.testing.memory.streams import MemoryStreams
+from realtime_message.testing.running_worker import RunningWorker
+from realtime_message.testing.virtual_time import in_virtual_time, until
 
 
 class Town:

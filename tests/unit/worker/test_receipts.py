@@ -6,12 +6,12 @@ from typing import Any
 from realtime_message.errors import ServerApiError
 from realtime_message.streams.contracts import Entry
 from realtime_message.telemetry.worker_metrics import Outcome, WorkerMetrics
+from realtime_message.testing.memory.streams import make_message
+from realtime_message.testing.running_worker import RecordedReplies
+from realtime_message.testing.virtual_time import in_virtual_time, until
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.names import Names
 from realtime_message.worker.receipts import Receipts
-from support.memory_streams import message
-from support.virtual_time import in_virtual_time
-from support.worker_harness import NoReplies, until
 
 
 class Held:
@@ -21,7 +21,9 @@ class Held:
 
 
 def delivery(number: int) -> Delivery:
-    return Delivery(Entry(f"1-{number}", b""), message("room:1", number=number), Held(), attempt=2)
+    return Delivery(
+        Entry(f"1-{number}", b""), make_message("room:1", number=number), Held(), attempt=2
+    )
 
 
 def make(replies: Any) -> tuple[Receipts, WorkerMetrics]:
@@ -32,7 +34,7 @@ def make(replies: Any) -> tuple[Receipts, WorkerMetrics]:
 @in_virtual_time
 async def test_receipts_of_a_moment_go_out_together() -> None:
     """One call for all of about 50 ms, with the documented fields."""
-    replies = NoReplies()
+    replies = RecordedReplies()
     receipts, _ = make(replies)
     for number in range(120):
         receipts.add(delivery(number), Outcome.ack, 0.00123, 0.5)
@@ -57,7 +59,7 @@ async def test_receipts_of_a_moment_go_out_together() -> None:
 @in_virtual_time
 async def test_many_receipts_make_several_calls() -> None:
     """A batch is bounded; all arrive, in order."""
-    replies = NoReplies()
+    replies = RecordedReplies()
     receipts, _ = make(replies)
     for number in range(500):
         receipts.add(delivery(number), Outcome.ack, 0, 0)
@@ -72,7 +74,7 @@ async def test_many_receipts_make_several_calls() -> None:
 async def test_gateway_that_is_away_costs_receipts_only() -> None:
     """They are dropped and counted; memory stays bounded; later ones arrive again."""
 
-    class Away(NoReplies):
+    class Away(RecordedReplies):
         is_away = True
 
         async def publish(self, channel: str, data: Any, *, idempotency_key: str) -> None:
@@ -98,7 +100,7 @@ async def test_gateway_that_is_away_costs_receipts_only() -> None:
 @in_virtual_time
 async def test_close_lets_the_last_ones_out() -> None:
     """A drained worker's last receipts are published."""
-    replies = NoReplies()
+    replies = RecordedReplies()
     receipts, _ = make(replies)
     receipts.add(delivery(1), Outcome.ack, 0, 0)
     await receipts.close()
@@ -108,9 +110,9 @@ async def test_close_lets_the_last_ones_out() -> None:
 @in_virtual_time
 async def test_entry_that_is_no_message_has_no_receipt() -> None:
     """Nobody could match it to anything."""
-    receipts, _ = make(NoReplies())
+    receipts, _ = make(RecordedReplies())
     nameless = delivery(1)
-    nameless.message = message("")
+    nameless.message = make_message("")
     nameless.message = type(nameless.message)(
         **{f: getattr(nameless.message, f) for f in nameless.message.__struct_fields__} | {"id": ""}
     )

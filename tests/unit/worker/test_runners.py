@@ -7,10 +7,10 @@ from collections import deque
 import pytest
 
 from realtime_message.streams.contracts import Entry
+from realtime_message.testing.memory.streams import make_message
+from realtime_message.testing.virtual_time import until
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.runners import Runners
-from support.memory_streams import message
-from support.worker_harness import until
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
@@ -29,7 +29,7 @@ class Queue:
 
     def put(self, *channels: str) -> None:
         for channel in channels:
-            self.items.append(Delivery(Entry("1-1", b""), message(channel), None))
+            self.items.append(Delivery(Entry("1-1", b""), make_message(channel), None))
 
 
 class Harness:

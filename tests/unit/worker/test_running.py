@@ -7,10 +7,10 @@ import pytest
 
 from realtime_message import App, Context, Message
 from realtime_message.telemetry.worker_metrics import Outcome
+from realtime_message.testing.memory.streams import MemoryStreams
+from realtime_message.testing.running_worker import RunningWorker
+from realtime_message.testing.virtual_time import in_virtual_time, until
 from realtime_message.worker import running
-from support.memory_streams import MemoryStreams
-from support.virtual_time import in_virtual_time
-from support.worker_harness import RunningWorker, until
 
 
 @in_virtual_time

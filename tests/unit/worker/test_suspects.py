@@ -4,11 +4,11 @@ import asyncio
 
 from realtime_message import App, Context, Message
 from realtime_message.streams.contracts import Entry
+from realtime_message.testing.memory.streams import MemoryStreams, make_message
+from realtime_message.testing.running_worker import RunningWorker
+from realtime_message.testing.virtual_time import in_virtual_time, until
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.suspects import Suspects
-from support.memory_streams import MemoryStreams, message
-from support.virtual_time import in_virtual_time
-from support.worker_harness import RunningWorker, until
 
 
 class Held:
@@ -19,7 +19,7 @@ class Held:
 
 
 def delivery(number: int, partition: int = 0) -> Delivery:
-    return Delivery(Entry(f"1-{number}", b""), message("a"), Held(partition), is_suspect=True)
+    return Delivery(Entry(f"1-{number}", b""), make_message("a"), Held(partition), is_suspect=True)
 
 
 def test_next_begins_when_the_outcome_of_the_last_is_known() -> None:
@@ -104,7 +104,7 @@ async def test_messages_left_by_a_hand_over_are_no_suspects() -> None:
     await until(lambda: len(attempts) >= 4)
     await first.stop()
     calls = []
-    streams.on_call = lambda call, partition: calls.append(call)
+    streams.line.on_call = lambda call, partition: calls.append(call)
     second = RunningWorker(streams, app, "b", concurrency=50)
     await until(lambda: streams.unfinished == 0)
     assert attempts == [1] * 50

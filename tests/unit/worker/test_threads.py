@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from realtime_message.testing.virtual_time import until
 from realtime_message.worker.threads import HandlerThreads
-from support.worker_harness import until
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 

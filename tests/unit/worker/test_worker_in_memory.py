@@ -7,9 +7,9 @@ from itertools import pairwise
 from realtime_message import App, Context, Message, Reject, Retry, Skip
 from realtime_message.streams.contracts import Entry
 from realtime_message.telemetry.worker_metrics import Loss, Outcome
-from support.memory_streams import MemoryStreams
-from support.virtual_time import in_virtual_time
-from support.worker_harness import RunningWorker, until
+from realtime_message.testing.memory.streams import MemoryStreams
+from realtime_message.testing.running_worker import RunningWorker
+from realtime_message.testing.virtual_time import in_virtual_time, until
 
 
 def make_streams(partition_count: int = 8) -> MemoryStreams:
@@ -58,7 +58,7 @@ async def test_idle_worker_asks_for_nothing_but_renewals_and_heartbeats() -> Non
     await until(lambda: len(worker.partitions) == 8)
     await asyncio.sleep(1)
     calls: dict[str, int] = defaultdict(int)
-    streams.on_call = lambda call, partition: calls.__setitem__(call, calls[call] + 1)
+    streams.line.on_call = lambda call, partition: calls.__setitem__(call, calls[call] + 1)
     await asyncio.sleep(60)
     assert calls.pop("wait_for_entries") <= 8 * 13
     assert calls.pop("cycle") <= 8 * 13
@@ -356,14 +356,14 @@ async def test_worker_without_redis_stops_handling_before_its_lease_ends() -> No
     streams.append("a", "long")
     await until(lambda: len(streams.partitions[0].pending) == 1)
     await asyncio.sleep(10)
-    streams.go_away()
+    streams.line.go_away()
     await until(lambda: bool(ended))
     (ended_at, was_held), held_until = ended[0], streams.partitions[0].held_until
     assert ended_at < held_until - 2
     assert was_held is False
     assert worker.metrics.losses[Loss.expired] == 1
     assert worker.partitions == []
-    streams.come_back()
+    streams.line.come_back()
     await until(lambda: streams.unfinished == 0)
     await worker.stop()
 
@@ -383,9 +383,9 @@ async def test_short_outage_of_redis_interrupts_nothing() -> None:
     for number in range(10):
         streams.append(f"c:{number}", str(number))
     await until(lambda: len(streams.partitions[0].pending) == 10)
-    streams.go_away()
+    streams.line.go_away()
     await asyncio.sleep(2)
-    streams.come_back()
+    streams.line.come_back()
     streams.append("c:0", "last")
     await until(lambda: streams.unfinished == 0)
     assert sorted(seen) == sorted([*map(str, range(10)), "last"])
@@ -445,10 +445,10 @@ async def test_storm_of_joins_and_leaves_settles() -> None:
     await asyncio.sleep(5)
     shares = [len(w.partitions) for w in workers]
     assert max(shares) - min(shares) <= 1
-    version = streams.version
+    version = streams.server.version
     acquired = sum(w.metrics.acquired_count for w in workers)
     await asyncio.sleep(60)
-    assert streams.version == version
+    assert streams.server.version == version
     assert sum(w.metrics.acquired_count for w in workers) == acquired
     for worker in workers:
         await worker.stop()

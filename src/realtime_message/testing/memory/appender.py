@@ -1,4 +1,4 @@
-"""An EntryAppender without a server, which can be told to hold its outcomes back or to fail."""
+"""An appender in memory, which can be told to hold its outcomes back or to fail."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from realtime_message.errors import StreamsUnavailableError
 from realtime_message.message import Message, decode_message
 from realtime_message.settings import ChannelDurability
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
+from realtime_message.testing.memory.state import MemoryServer
 
 
 @dataclass
 class MemoryAppender:
-    """Keeps entries in lists; outcomes come in the next turn of the event loop.
+    """See contracts.EntryAppender. Outcomes come in the next turn of the event loop.
 
     Attributes:
+        server: where entries go; None only keeps them here.
         failure: what every append ends with; None lets them succeed.
-        durabilities: the levels that were asked for, in order.
         is_holding: whether outcomes wait until `release`.
+        entries: what was appended: partition and payload, in order.
+        durabilities: the levels that were asked for, in order.
     """
 
+    server: MemoryServer | None = None
     failure: Exception | None = None
     is_holding: bool = False
     entries: list[tuple[int, bytes]] = field(default_factory=list)
     durabilities: list[ChannelDurability] = field(default_factory=list)
-    _kept: dict[str, Appended] = field(default_factory=dict)
+    _kept: dict[str, tuple[Appended, float]] = field(default_factory=dict)
     _held: deque[Callable[[], None]] = field(default_factory=deque)
 
     @property
@@ -93,10 +97,17 @@ class MemoryAppender:
         return len(self._held)
 
     def _store(self, partition: int, payload: bytes, dedup: Dedup | None) -> Appended:
+        now = self.server.clock() if self.server is not None else 0.0
         if dedup is not None and dedup.key in self._kept:
-            return self._kept[dedup.key]
+            kept, until = self._kept[dedup.key]
+            if now < until:
+                return kept
         self.entries.append((partition, payload))
-        appended = Appended(f"{len(self.entries)}-0")
+        if self.server is None:
+            appended = Appended(f"{len(self.entries)}-0")
+        else:
+            appended = Appended(self.server.append(partition, payload).id)
         if dedup is not None:
-            self._kept[dedup.key] = msgspec.structs.replace(appended, stored_reply=dedup.reply)
+            kept = msgspec.structs.replace(appended, stored_reply=dedup.reply)
+            self._kept[dedup.key] = (kept, now + dedup.window_ms / 1000)
         return appended

@@ -1,0 +1,1 @@
+"""The streams in memory: no server, the same contract (streams/contracts.py)."""

@@ -1,0 +1,49 @@
+"""How the calls of one process reach the streams in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from realtime_message.errors import StreamsUnavailableError
+
+T = TypeVar("T")
+
+
+class Line:
+    """Carries calls. A subclass may delay them, lose them, or lose their replies.
+
+    Attributes:
+        outage: raised by every call while set: the server is away.
+        on_call: called with each call's name and partition (-1 for none) before it is done; may
+            raise.
+    """
+
+    def __init__(self) -> None:
+        self.outage: Exception | None = None
+        self.on_call: Callable[[str, int], None] = _ignore
+
+    async def call(self, name: str, partition: int, step: Callable[[], T]) -> T:
+        """Have a step done, as if by a server: the caller gives way to others meanwhile."""
+        await asyncio.sleep(0)
+        return self.call_now(name, partition, step)
+
+    def call_now(self, name: str, partition: int, step: Callable[[], T]) -> T:
+        """Have a step done while the caller's thread waits."""
+        self.on_call(name, partition)
+        if self.outage is not None:
+            raise self.outage
+        return step()
+
+    def go_away(self) -> None:
+        """Let every call fail from now on."""
+        self.outage = StreamsUnavailableError("the server is away")
+
+    def come_back(self) -> None:
+        """Answer again."""
+        self.outage = None
+
+
+def _ignore(_name: str, _partition: int) -> None:
+    """Stand for on_call until somebody listens."""

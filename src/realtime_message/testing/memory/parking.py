@@ -1,0 +1,128 @@
+"""Parked channels in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from realtime_message.streams.contracts import Entry, Lease
+from realtime_message.streams.parked import ParkedChannel
+from realtime_message.testing.memory.line import Line
+from realtime_message.testing.memory.state import MemoryDeadLetter, MemoryServer
+
+T = TypeVar("T")
+
+
+class MemoryChannelParker:
+    """What the owner of a partition does with its parked channels; see streams.parked."""
+
+    def __init__(self, server: MemoryServer, line: Line, lease: Lease) -> None:
+        self._server = server
+        self._line = line
+        self._lease = lease
+        self._state = server.partitions[lease.partition]
+
+    async def states(self) -> dict[str, bool]:
+        """Return the parked channels, each with whether it is being resumed."""
+        return await self._line.call(
+            "states", self._lease.partition, lambda: dict(self._state.parked)
+        )
+
+    async def park(self, channel: str) -> None:
+        """Hold a channel back."""
+
+        def step() -> None:
+            self._state.parked[channel] = False
+
+        await self._fenced("park", step)
+
+    async def unpark(self, channel: str) -> bool:
+        """Let a channel go on; False if entries are still set aside."""
+
+        def step() -> bool:
+            if self._state.aside.get(channel):
+                return False
+            self._state.parked.pop(channel, None)
+            return True
+
+        return await self._fenced("unpark", step)
+
+    async def set_aside(self, channel: str, entry: Entry) -> None:
+        """Move a pending entry to those that are set aside. Safe to repeat."""
+
+        def step() -> None:
+            if self._state.pending.pop(entry.id, None) is not None:
+                moved = Entry(self._server.next_id(), entry.payload)
+                self._state.aside.setdefault(channel, []).append(moved)
+
+        await self._fenced("set_aside", step)
+
+    async def read(self, channel: str, count: int) -> list[Entry]:
+        """Return the first entries that are set aside."""
+        return await self._line.call(
+            "read", self._lease.partition, lambda: self._state.aside.get(channel, [])[:count]
+        )
+
+    async def finish(self, channel: str, entry_id: str) -> None:
+        """Remove an entry that was handled, and all before it. Safe to repeat."""
+        await self._fenced("finish", lambda: self._take(channel, entry_id))
+
+    async def bury(
+        self, channel: str, entry_id: str, *, reason: str, error: str, attempts: int
+    ) -> None:
+        """Move an entry to the dead letters. Safe to repeat."""
+
+        def step() -> None:
+            entry = self._take(channel, entry_id)
+            if entry is not None:
+                server = self._server
+                letter = MemoryDeadLetter(
+                    entry, reason, error, attempts, server.next_id(), server.clock()
+                )
+                self._state.dead.append(letter)
+
+        await self._fenced("bury", step)
+
+    def _take(self, channel: str, entry_id: str) -> Entry | None:
+        aside = self._state.aside.get(channel, [])
+        for place, entry in enumerate(aside):
+            if entry.id == entry_id:
+                del aside[: place + 1]
+                return entry
+        return None
+
+    async def _fenced(self, name: str, step: Callable[[], T]) -> T:
+        def fenced_step() -> T:
+            with self._server.lock:
+                self._state.check(self._lease)
+                return step()
+
+        return await self._line.call(name, self._lease.partition, fenced_step)
+
+
+class MemoryParkedChannels:
+    """What an operator sees and does; see streams.parked."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+
+    async def list_parked(self, partition: int) -> list[ParkedChannel]:
+        """Return the parked channels of a partition by name."""
+        state = self._server.partitions[partition]
+        return [
+            ParkedChannel(
+                channel=channel,
+                partition=partition,
+                is_resuming=is_resuming,
+                entry_count=len(state.aside.get(channel, [])),
+            )
+            for channel, is_resuming in sorted(state.parked.items())
+        ]
+
+    async def resume(self, partition: int, channel: str) -> bool:
+        """Ask for a channel to go on; False if it is not parked."""
+        state = self._server.partitions[partition]
+        if channel not in state.parked:
+            return False
+        state.parked[channel] = True
+        return True

@@ -1,0 +1,102 @@
+"""Reading one partition of a server: what only a server has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from realtime_message.streams import Streams
+from support.taken_partition import Partition, payloads
+
+
+@pytest.fixture
+def streams(server_streams: Streams) -> Streams:
+    """Not in memory."""
+    return server_streams
+
+
+@pytest.fixture
+async def partition(streams: Streams) -> AsyncIterator[Partition]:
+    made = Partition(streams)
+    yield made
+    await made.close()
+
+
+async def test_buried_entry_keeps_its_other_fields(streams: Streams, partition: Partition) -> None:
+    """An entry without a payload is buried with the fields that it has."""
+    stream = streams.keys.stream(0)
+    await streams._session.run("XADD", stream, "*", "foreign", "thing")
+    reader = await partition.take()
+    (entry,) = await reader.cycle([], 10)
+    assert entry.payload is None
+    await reader.bury(entry, reason="malformed", error="", attempts=0)
+    dead = await streams._session.run("XRANGE", streams.keys.dead_letters(0), "-", "+")
+    assert dead[0][1][:2] == [b"foreign", b"thing"]
+
+
+async def test_payload_is_found_among_other_fields(streams: Streams, partition: Partition) -> None:
+    """The payload is taken by its name, wherever it stands."""
+    stream = streams.keys.stream(0)
+    await streams._session.run("XADD", stream, "*", "trace", "t", "payload", "p")
+    await streams._session.run("XADD", stream, "*", "payload", "q", "trace", "t")
+    reader = await partition.take()
+    assert payloads(await reader.cycle([], 10)) == [b"p", b"q"]
+
+
+async def test_cancelled_wait_is_taken_up_by_the_next(
+    streams: Streams, partition: Partition
+) -> None:
+    """Cancelling a wait costs no connection, and the next wait sees what came meanwhile."""
+    reader = await partition.take()
+    waiting = asyncio.create_task(reader.wait_for_entries(30))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    wire = reader._waiter._wire
+    await partition.append(b"1")
+    assert await reader.wait_for_entries(30)
+    assert reader._waiter._wire is wire
+    assert len(await reader.cycle([], 10)) == 1
+    assert not await reader.wait_for_entries(0.05)
+
+
+async def test_readers_of_other_groups_do_not_disturb(
+    streams: Streams, partition: Partition
+) -> None:
+    """Another system's consumer group on the same stream reads for itself."""
+    stream = streams.keys.stream(0)
+    await streams._session.run("XGROUP", "CREATE", stream, "audit", "0")
+    reader = await partition.take()
+    await partition.append(b"1")
+    await streams._session.run(*("XREADGROUP", "GROUP", "audit", "a", "STREAMS", stream, ">"))
+    assert payloads(await reader.cycle([], 10)) == [b"1"]
+
+
+async def test_deleted_entries_are_left_out_of_what_is_read_again(
+    streams: Streams, partition: Partition
+) -> None:
+    """By their ids, in the order asked for, unchanged; those that were deleted are left out."""
+    first, second, third = await partition.append(b"1", b"2", b"3")
+    reader = await partition.take()
+    await reader.cycle([], 10)
+    await streams._session.run("XDEL", streams.keys.stream(0), second)
+    assert payloads(await reader.reread([third, second, first])) == [b"3", b"1"]
+    assert await partition.pending() == 3
+
+
+async def test_acknowledging_alone_keeps_what_a_lost_reply_carried(
+    streams: Streams, partition: Partition
+) -> None:
+    """A cycle without a read leaves it for the next one that reads."""
+    ids = await partition.append(b"1", b"2")
+    reader = await partition.take()
+    (first,) = await reader.cycle([], 1)
+    reader._has_lost_reply = True  # as after a read whose reply was lost
+    stream, group = streams.keys.stream(0), streams.keys.group(0)
+    await streams._session.run(
+        *("XREADGROUP", "GROUP", group, "worker-w1-1", "COUNT", 1, "STREAMS", stream, ">")
+    )
+    assert await reader.cycle([first.id], 0) == []
+    assert [entry.id for entry in await reader.cycle([], 10)] == ids[1:]
