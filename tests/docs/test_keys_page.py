@@ -70,7 +70,7 @@ async def test_types_fields_and_lives_are_the_servers(
     seen = set()
     for key in [*client.scan_iter(f"{prefix}:*"), *client.scan_iter(f"{{{prefix}*")]:
         name = re.sub(r":\d\b", ":N", key.replace(prefix, "messages"))
-        name = re.sub(r"(dedup|parked):\w+", r"\1:DIGEST", name)
+        name = re.sub(r"(attempts|dedup|parked):\w+", r"\1:DIGEST", name)
         _, kind, fields, life, _ = KEY_ROWS[name]
         seen.add(name)
         assert TYPES.get(client.type(key), client.type(key)) == kind, key

@@ -74,6 +74,7 @@ async def test_keys_of_every_script_share_a_slot(
     parker = streams.parker(lease)
     await parker.park("c")
     await parker.set_aside("c", entry)
+    await parker.record_attempt("c", "0-1", 1)
     await parker.finish("c", "0-1")
     await parker.unpark("c")
     await streams.leases.release(lease)

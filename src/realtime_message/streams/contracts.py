@@ -112,11 +112,18 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         id: the entry id, `<ms>-<n>`.
         payload: the `payload` field; None when the entry has none.
         attempts: how many attempts were recorded for it before (see record_attempt).
+        aside_of: for an entry that was set aside, the id that it had in the partition's stream.
     """
 
     id: str
     payload: bytes | None
     attempts: int = 0
+    aside_of: str = ""
+
+    @property
+    def first_id(self) -> str:
+        """The id that the message got when it was appended."""
+        return self.aside_of or self.id
 
 
 @dataclass(frozen=True, slots=True)

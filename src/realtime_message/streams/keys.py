@@ -41,6 +41,10 @@ class Keys:
         """Stream of a parked channel's entries that were set aside."""
         return f"{self._beside(partition, 'parked')}:{digest}"
 
+    def aside_attempts(self, partition: int, digest: str) -> str:
+        """How often the first entry was tried that is set aside of a parked channel."""
+        return f"{self._beside(partition, 'attempts')}:{digest}"
+
     def dedup(self, partition: int, digest: str) -> str:
         """What a resend of one client message is answered with; expires with the window."""
         return f"{self._beside(partition, 'dedup')}:{digest}"

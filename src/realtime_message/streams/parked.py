@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from realtime_message.errors import LeaseLostError
+from realtime_message.errors import LeaseLostError, StreamsError
 from realtime_message.streams.contracts import Entry, Lease
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.scripts import load_script
@@ -131,12 +131,31 @@ class RedisChannelParker:
 
     async def read(self, channel: str, count: int) -> list[Entry]:
         """Return the first entries that are set aside, under their ids in the channel's stream."""
-        rows = await self._session.run("XRANGE", self._aside(channel), "-", "+", "COUNT", count)
+        rows, tried = await self._session.call(
+            ("XRANGE", self._aside(channel), "-", "+", "COUNT", count),
+            ("GET", self._attempts(channel)),
+        )
+        for reply in (rows, tried):
+            if isinstance(reply, StreamsError):
+                raise reply
+        tried_id, _, attempts = (tried or b"").partition(b" ")
         entries = []
         for entry_id, fields in rows:
             named = dict(zip(fields[::2], fields[1::2], strict=True))
-            entries.append(Entry(str(entry_id, "ascii"), named.get(b"payload")))
+            entries.append(
+                Entry(
+                    str(entry_id, "ascii"),
+                    named.get(b"payload"),
+                    int(attempts) if entry_id == tried_id else 0,
+                    named.get(b"entry_id", b"").decode(),
+                )
+            )
         return entries
+
+    async def record_attempt(self, channel: str, entry_id: str, attempts: int) -> None:
+        """Keep the number of attempts of the first entry that is set aside."""
+        keys = [self._aside(channel), self._epoch, self._attempts(channel)]
+        await self._run("aside_retry", keys, entry_id, attempts)
 
     async def finish(self, channel: str, entry_id: str) -> None:
         """Remove an entry that was handled, and all before it. Safe to repeat."""
@@ -154,7 +173,7 @@ class RedisChannelParker:
         milliseconds, _, number = entry_id.partition("-")
         next_id = f"{milliseconds}-{int(number) + 1}"
         dead = self._keys.dead_letters(self._lease.partition)
-        keys = [self._aside(channel), self._epoch, dead]
+        keys = [self._aside(channel), self._epoch, dead, self._attempts(channel)]
         await self._run("aside_finish", keys, entry_id, next_id, reason, error, attempts)
 
     @property
@@ -167,6 +186,9 @@ class RedisChannelParker:
 
     def _aside(self, channel: str) -> str:
         return self._keys.aside(self._lease.partition, channel_digest(channel))
+
+    def _attempts(self, channel: str) -> str:
+        return self._keys.aside_attempts(self._lease.partition, channel_digest(channel))
 
     async def _run(self, name: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
         reply = await self._session.run_script(

@@ -118,9 +118,19 @@ def redeliver(entry: Entry, held: HeldPartition, stub: Stub) -> Delivery:
 
 
 def deliver_aside(entry: Entry, held: HeldPartition, channel: str) -> Delivery:
-    """Return the delivery of an entry that was set aside; it stays in its channel's lane."""
+    """Return the delivery of an entry that was set aside; it stays in its channel's lane.
+
+    Each of its attempts is written down before it begins: resuming is rare, and what failed a
+    channel once may well kill a worker.
+    """
     delivery = deliver(entry, held, is_fresh=True)
     delivery.origin = Origin.aside
+    delivery.is_recorded = False
+    if held.hold.lease.is_handed_over:
+        # The drain cut the last attempt short, or it had not begun: that was not its fault.
+        delivery.attempt = max(1, entry.attempts)
+    else:
+        delivery.is_suspect = entry.attempts > 0
     if delivery.defect:
         delivery.message = _in_channel(channel)
     return delivery

@@ -54,6 +54,10 @@ class ChannelParker(Protocol):
         """Return the first entries that are set aside."""
         ...
 
+    async def record_attempt(self, channel: str, entry_id: str, attempts: int) -> None:
+        """Keep the number of attempts of the first entry that is set aside."""
+        ...
+
     async def finish(self, channel: str, entry_id: str) -> None:
         """Remove an entry that was handled."""
         ...
@@ -124,6 +128,7 @@ class Parking:
         """Remove a message that was set aside and is handled now."""
         channel = delivery.message.channel
         await self._call(lambda: self.parker.finish(channel, delivery.entry.id))
+        self._held.suspects.clear(delivery)
         if is_last:
             self._held.let_go(delivery)
 

@@ -112,9 +112,7 @@ class Settler:
         if held.is_draining:
             return  # it will not begin here
         await until_answered(
-            lambda: held.reader.record_attempt(delivery.entry.id, delivery.attempt),
-            call="record_attempt",
-            partition=held.number,
+            lambda: _record_where_it_is(delivery), call="record_attempt", partition=held.number
         )
         delivery.is_recorded = True
         held.make_ready(delivery)
@@ -137,8 +135,7 @@ class Settler:
             )
         held.suspects.clear(delivery)
         delivery.attempt += 1
-        # What was set aside is no pending entry that could keep a number.
-        delivery.is_recorded = delivery.origin is Origin.aside
+        delivery.is_recorded = False
         held.retry_later(delivery, decision.delay_seconds)
 
     async def _fail(self, delivery: Delivery, decision: Decision, took_seconds: float) -> None:
@@ -164,6 +161,15 @@ class Settler:
         held.let_go(delivery)
 
 
+async def _record_where_it_is(delivery: Delivery) -> None:
+    held, entry = delivery.held, delivery.entry
+    if delivery.origin is Origin.aside:
+        parker = held.parking.parker
+        await parker.record_attempt(delivery.message.channel, entry.id, delivery.attempt)
+    else:
+        await held.reader.record_attempt(entry.id, delivery.attempt)
+
+
 async def _bury_where_it_is(delivery: Delivery, decision: Decision) -> None:
     held, entry = delivery.held, delivery.entry
     reason, error, attempts = decision.reason, decision.error, delivery.attempt
@@ -179,7 +185,7 @@ def _names(delivery: Delivery) -> dict[str, object]:
     """Which message: enough to find it, nothing of its content."""
     return {
         "message": delivery.message.id,
-        "entry": delivery.entry.id,
+        "entry": delivery.entry.first_id,
         "channel": delivery.message.channel,
         "partition": delivery.held.number,
     }

@@ -29,7 +29,7 @@ class Surroundings:
         limit = self.time_limit_seconds
         held = delivery.held
         return Context(
-            entry_id=delivery.entry.id,
+            entry_id=delivery.entry.first_id,
             partition=held.number,
             epoch=held.hold.lease.epoch,
             worker=self.worker,

@@ -79,6 +79,24 @@ async def test_finished_entries_are_gone_and_the_channel_goes_on_when_none_is_le
     )
 
 
+async def test_attempts_are_kept_with_the_first_entry_and_forgotten_with_it(
+    streams: AnyStreams,
+) -> None:
+    """Also by the next owner; the entry knows the id that it had in the stream."""
+    former = await _take(streams)
+    parker = streams.parker(former)
+    entries = await _read(streams, former, b"1", b"2")
+    await _set_aside(parker, entries)
+    first, second = await parker.read("room", 10)
+    assert [first.first_id, second.first_id] == [entry.id for entry in entries]
+    await parker.record_attempt("room", first.id, 3)
+    await parker.record_attempt("room", "1-1", 9)
+    parker = streams.parker(await _take(streams, "w2"))
+    assert [entry.attempts for entry in await parker.read("room", 10)] == [3, 0]
+    await parker.finish("room", first.id)
+    assert [entry.attempts for entry in await parker.read("room", 10)] == [0]
+
+
 async def test_operator_resumes_only_what_is_parked(streams: AnyStreams) -> None:
     """The owner sees it; parking again takes it back."""
     lease = await _take(streams)
@@ -101,6 +119,7 @@ async def test_former_owner_parks_and_moves_nothing(streams: AnyStreams) -> None
         parker.park("room"),
         parker.unpark("room"),
         parker.set_aside("room", entry),
+        parker.record_attempt("room", "1-1", 1),
         parker.finish("room", "1-1"),
         parker.bury("room", "1-1", reason="r", error="e", attempts=1),
     ):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from realtime_message import App, Message
+from realtime_message import App, Context, Message
 from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.running_worker import RunningWorker
 from realtime_message.testing.virtual_time import in_virtual_time, until
@@ -183,4 +183,74 @@ async def test_channel_is_parked_with_a_long_queue_behind_it() -> None:
     town.streams.resume("ill")
     await until(lambda: town.parked == {})
     assert town.handled["ill"] == list(range(1, 1000))
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_message_that_was_set_aside_and_kills_its_worker_is_stopped() -> None:
+    """Its attempts are counted across crashes, as those of a message in the stream are."""
+    town = Town(lease_seconds=1, max_attempts=3)
+    town.fails = lambda message: message.text == "0"
+    worker = town.start("a")
+    for number in range(4):
+        town.streams.append("ill", str(number))
+    await until(lambda: town.aside == [3])
+    deadly = asyncio.Event()
+
+    async def kill(message: Message) -> None:
+        if message.text == "1":
+            deadly.set()
+            await asyncio.sleep(1000)
+
+    town.app.middlewares.append(
+        lambda message, context, call_next: _first(kill(message), call_next)
+    )
+    await worker.crash()
+    town.streams.resume("ill")
+    for number in range(3):
+        worker = town.start(f"b{number}")
+        await deadly.wait()
+        deadly.clear()
+        await worker.crash()
+    worker = town.start("c")
+    await until(lambda: len(town.streams.dead) == 2)
+    letter = town.streams.dead[1]
+    assert (letter.attempts, "ended while they handled it" in letter.reason) == (3, True)
+    town.streams.resume("ill")
+    await until(lambda: town.parked == {})
+    assert town.handled["ill"] == [2, 3]
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_hand_over_while_resuming_costs_no_attempt() -> None:
+    """What a drain cut short, or left not begun, comes again with the attempt it had."""
+    town = Town(max_attempts=1, drain_timeout_seconds=0.1)
+    town.fails = lambda message: message.text == "0"
+    slow = [True]
+    attempts: list[int] = []
+
+    async def dawdle(message: Message, context: Context, call_next: Callable) -> None:
+        if message.text == "1":
+            attempts.append(context.attempt)
+            await asyncio.sleep(1000 if slow[0] else 0)
+        await call_next()
+
+    town.app.middlewares.append(dawdle)
+    worker = town.start("a")
+    for number in range(3):
+        town.streams.append("ill", str(number))
+    await until(lambda: town.aside == [2])
+    town.streams.resume("ill")
+    await until(lambda: len(attempts) == 1)
+    await worker.stop()
+    worker = town.start("b")
+    await until(lambda: len(attempts) == 2)
+    await worker.stop()
+    slow[0] = False
+    worker = town.start("c")
+    await until(lambda: town.parked == {})
+    assert attempts == [1, 1, 1]
+    assert town.handled["ill"] == [1, 2]
+    assert len(town.streams.dead) == 1
     await worker.stop()

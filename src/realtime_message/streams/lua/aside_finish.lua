@@ -5,6 +5,7 @@
 -- KEYS[1] aside  stream: the channel's entries that were set aside
 -- KEYS[2] epoch  string: the epoch of the last take; the fence
 -- KEYS[3] dead   stream: the partition's dead letters
+-- KEYS[4] tried  string: how often the first of the entries was tried; may be absent
 -- ARGV[1] held_epoch  integer: the epoch under which we hold the lease
 -- ARGV[2] id          entry id, in the channel's own stream
 -- ARGV[3] next_id     entry id: the one right after it
@@ -15,7 +16,7 @@
 -- Reply: 1 if it was there, 0 if it was removed before; nil if the epoch has moved.
 -- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
 
-local aside, epoch, dead = KEYS[1], KEYS[2], KEYS[3]
+local aside, epoch, dead, tried = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local held_epoch, id, next_id = ARGV[1], ARGV[2], ARGV[3]
 local reason, error_text, attempts = ARGV[4], ARGV[5], ARGV[6]
 
@@ -34,4 +35,5 @@ if reason ~= '' then
   redis.call('XADD', dead, '*', unpack(fields))
 end
 redis.call('XTRIM', aside, 'MINID', next_id)
+redis.call('DEL', tried)
 return 1

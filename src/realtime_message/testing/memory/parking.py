@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from realtime_message.streams.contracts import Entry, Lease
 from realtime_message.streams.parked import ParkedChannel
 from realtime_message.testing.memory.line import Line
@@ -52,7 +54,7 @@ class MemoryChannelParker:
 
         def step() -> None:
             if self._state.pending.pop(entry.id, None) is not None:
-                moved = Entry(self._server.next_id(), entry.payload)
+                moved = Entry(self._server.next_id(), entry.payload, aside_of=entry.id)
                 self._state.aside.setdefault(channel, []).append(moved)
 
         await self._fenced("set_aside", step)
@@ -62,6 +64,17 @@ class MemoryChannelParker:
         return await self._line.call(
             "read", self._lease.partition, lambda: self._state.aside.get(channel, [])[:count]
         )
+
+    async def record_attempt(self, channel: str, entry_id: str, attempts: int) -> None:
+        """Keep the number of attempts of an entry that is set aside."""
+
+        def step() -> None:
+            aside = self._state.aside.get(channel, [])
+            for place, entry in enumerate(aside):
+                if entry.id == entry_id:
+                    aside[place] = msgspec.structs.replace(entry, attempts=attempts)
+
+        await self._fenced("record_attempt", step)
 
     async def finish(self, channel: str, entry_id: str) -> None:
         """Remove an entry that was handled, and all before it. Safe to repeat."""
