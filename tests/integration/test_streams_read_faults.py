@@ -155,6 +155,7 @@ async def test_acknowledgements_of_a_lost_reply_may_be_repeated(reading: Reading
     assert _numbers([second]) == [2]
     await reader.cycle([second.id], 1)
     assert await reading.pending() == 0
+    assert reading.incidents == []
 
 
 async def test_acknowledging_alone_does_not_forget_a_lost_reply(reading: Reading) -> None:
@@ -386,3 +387,44 @@ async def test_restarted_server_keeps_position_and_pending_entries(
         assert _numbers(await _cycle_until_answered(reader, [first.id])) == [2, 3]
         assert await reader.cycle([], 10) == []
         assert await reading.pending() == 2
+
+
+async def test_server_that_lost_its_latest_writes_hands_nothing_out_twice(
+    own_server: ValkeyServer,
+) -> None:
+    """What is in hand is left out; what was just acknowledged is not known, and comes again."""
+    async with _reading(own_server) as reading:
+        await reading.append(1)
+        reader = await reading.take()
+        (done,) = await reader.cycle([], 10)
+        await reader.cycle([done.id], 0)
+        await reading.append(2, 3)
+        group = reading.sound.keys.group(0)
+        second, third = await reader.cycle([], 10)
+        # As after a restart with an older file: position and pending entries are those of before.
+        await reading.command("XGROUP", "SETID", reading.stream, group, done.id)
+        await reading.command("XACK", reading.stream, group, second.id, third.id)
+        await reading.append(4)
+        entries = await reader.cycle([second.id], 10)
+        assert _numbers(entries) == [2, 4]
+        kinds = [(i.kind, i.count) for i in reading.incidents]
+        assert kinds == [("entries_forgotten", 1), ("position_went_back", 2)]
+        assert await reader.cycle([entry.id for entry in (third, *entries)], 10) == []
+        assert await reading.pending() == 0
+
+
+async def test_oldest_entry_is_the_first_that_is_not_done(reading: Reading) -> None:
+    """Pending before unread; nothing when all is done, or the group is gone."""
+    reader = await reading.take()
+    assert await reading.sound.find_oldest(0) is None
+    ids = await reading.append(1, 2)
+    assert await reading.sound.find_oldest(0) == ids[0]
+    await reader.cycle([], 1)
+    assert await reading.sound.find_oldest(0) == ids[0]
+    await reader.cycle([ids[0]], 0)
+    assert await reading.sound.find_oldest(0) == ids[1]
+    await reader.cycle([], 1)
+    await reader.cycle([ids[1]], 0)
+    assert await reading.sound.find_oldest(0) is None
+    await reading.command("DEL", reading.stream)
+    assert await reading.sound.find_oldest(0) is None

@@ -202,7 +202,7 @@ class PartitionReader(Protocol):
         """Acknowledge entries and read up to `count` new ones, in one fenced step.
 
         Entries that an earlier call read but could not return, because its reply was lost, are
-        returned first.
+        returned first; those that are in hand are never returned again.
 
         Raises:
             LeaseLostError: the epoch has moved; nothing was read that the next owner does not get.

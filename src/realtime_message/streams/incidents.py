@@ -18,11 +18,15 @@ class Incident(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         kind: `group_restored`: the stream or its consumer group was gone. `entries_missing`:
             pending entries were deleted from the stream by someone else; they are lost.
+            `position_went_back`: the group read what it had read before. `entries_forgotten`:
+            entries were handled of which the server does not know any more that they were read.
+            These two follow when a server lost its latest writes (a restart, a failover), or when
+            someone moved the group or acknowledged for it.
         partition: where.
         count: how many entries it concerns.
     """
 
-    kind: Literal["group_restored", "entries_missing"]
+    kind: Literal["group_restored", "entries_missing", "position_went_back", "entries_forgotten"]
     partition: int
     count: int
 

@@ -8,7 +8,7 @@ from typing import Any
 from realtime_message.errors import LeaseLostError, StreamsError, StreamsRefusedError
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Entry, Lease
-from realtime_message.streams.entry_waiter import EntryWaiter, id_parts
+from realtime_message.streams.entry_waiter import EntryWaiter, id_parts, is_after
 from realtime_message.streams.fence import Fence
 from realtime_message.streams.incidents import Incident, OnIncident, report
 from realtime_message.streams.keys import Keys
@@ -62,6 +62,8 @@ class RedisPartitionReader:
         self._read_to: str | None = None
         #: Whether a read was sent whose reply did not come.
         self._has_lost_reply = False
+        #: Whether acknowledgements were sent whose reply did not come.
+        self._has_unsure_acks = False
         self._was_woken = False
         #: Returned, not yet acknowledged: what a lost consumer group must be given again.
         self._unacknowledged: dict[str, None] = {}
@@ -88,6 +90,7 @@ class RedisPartitionReader:
             return []
         if entries:
             self._read_to = entries[-1].id
+            entries = self._without_those_in_hand(entries, position)
         elif self._was_woken and count > 0:
             # By an entry that the group has passed, as when an operator moved it: wait beyond it,
             # or every wait would end at once.
@@ -141,12 +144,17 @@ class RedisPartitionReader:
         if not commands:
             return []
         self._has_lost_reply = self._has_lost_reply or count > 0
+        were_sent_before = self._has_unsure_acks
+        self._has_unsure_acks = self._has_unsure_acks or bool(acknowledged)
         *_, last = replies = await self._fence.transact(commands)
+        self._has_unsure_acks = False
         for reply in replies:
             if isinstance(reply, StreamsError):
                 self._has_lost_reply = False  # it was answered: nothing was delivered
                 raise reply
         self._forget(acknowledged)
+        if acknowledged and not were_sent_before and replies[0] < len(acknowledged):
+            self._report("entries_forgotten", len(acknowledged) - replies[0])
         if count <= 0:
             return []
         self._has_lost_reply = False
@@ -229,6 +237,17 @@ class RedisPartitionReader:
         if reply is None:
             raise LeaseLostError(self._lease.partition, self._lease.epoch)
         return reply
+
+    def _without_those_in_hand(self, entries: list[Entry], position: str) -> list[Entry]:
+        """Leave out what was returned before and is not acknowledged.
+
+        The group reads such entries only if it stands further back than it did: the server lost
+        its latest writes, or someone moved the group.
+        """
+        if is_after(entries[0].id, position):
+            return entries
+        self._report("position_went_back", sum(not is_after(e.id, position) for e in entries))
+        return [entry for entry in entries if entry.id not in self._unacknowledged]
 
     def _returned(self, entries: list[Entry]) -> list[Entry]:
         self._unacknowledged.update(dict.fromkeys([entry.id for entry in entries]))

@@ -18,6 +18,7 @@ from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.leases import RedisLeaseRenewer, RedisLeaseStore
 from realtime_message.streams.members import RedisMemberStore
+from realtime_message.streams.oldest import find_oldest
 from realtime_message.streams.parked import RedisChannelParker, RedisParkedChannels
 from realtime_message.streams.read import RedisPartitionReader
 from realtime_message.streams.session import Session
@@ -107,6 +108,15 @@ class Streams:
                     self.backlog.keep_sampling(), name="streams.backlog"
                 )
             return appender
+
+    async def find_oldest(self, partition: int) -> str | None:
+        """Return the id of the oldest entry that the workers have not acknowledged, unread or not.
+
+        Raises:
+            StreamsError: the server did not answer, or refused.
+        """
+        keys = self.keys
+        return await find_oldest(self._session, keys.stream(partition), keys.group(partition))
 
     def reader(self, lease: Lease, consumer: str) -> RedisPartitionReader:
         """Return a fenced reader under a lease; close it when the lease ends.

@@ -45,6 +45,8 @@ class Loss(StrEnum):
     """A handler blocked the event loop beyond the limit."""
     stuck = "stuck"
     """A handler did not end when the partition was to be handed over."""
+    stalled = "stalled"
+    """Its oldest entry stayed although nothing was at work; it is read anew."""
 
 
 #: Upper bounds of the histograms' buckets, in seconds.

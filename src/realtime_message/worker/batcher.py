@@ -56,6 +56,11 @@ class Batcher:
         self._timer: asyncio.TimerHandle | None = None
         self._at_work: asyncio.Task[None] | None = None
 
+    @property
+    def is_gathering(self) -> bool:
+        """Whether messages wait for more to come."""
+        return bool(self._gathered)
+
     def add(self, delivery: Delivery) -> None:
         """Take a delivery that is ready, and those that wait behind it."""
         room = max(0, self._rule.max_messages - len(self._gathered) - 1)

@@ -47,6 +47,10 @@ class WorkerStreams(Protocol):
         """Removes handled entries."""
         ...
 
+    async def find_oldest(self, partition: int) -> str | None:
+        """Return the id of the oldest entry that is not acknowledged; None if there is none."""
+        ...
+
     def reader(self, lease: Lease, consumer: str) -> PartitionReader:
         """Return a fenced reader under a lease, for a consumer of the group."""
         ...

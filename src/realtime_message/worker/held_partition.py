@@ -74,6 +74,16 @@ class HeldPartition:
         """Whether no handler and no errand works on this partition."""
         return not self.handling and not self._errands
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether something is under way here, or waits for a time or a turn that will come."""
+        return (
+            not self.is_idle
+            or bool(self._retries)
+            or self.suspects.has_waiting(self.number)
+            or any(batcher.is_gathering for batcher in self._batchers.values())
+        )
+
     def wake(self) -> None:
         """Tell the fetcher that there is something to acknowledge, to read, or to give up."""
         self._progress.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from realtime_message.worker.held_partition import HeldPartition
 from realtime_message.worker.partition_owner import PartitionOwner, Tenancy
 
 
@@ -32,6 +33,10 @@ class Ownership:
         """Return the partitions whose lease is held, each with its messages in hand."""
         held = [owner.held for owner in list(self._owners.values())]
         return {h.number: h.lanes.message_count + h.lanes.overflow_count for h in held if h}
+
+    def held(self) -> list[HeldPartition]:
+        """Return the partitions whose lease is held."""
+        return [owner.held for owner in self._owners.values() if owner.held is not None]
 
     def aim_at(self, partitions: frozenset[int]) -> None:
         """Work on these partitions: hand over the others, acquire what is missing."""

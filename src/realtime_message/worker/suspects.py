@@ -47,6 +47,10 @@ class Suspects:
         ):
             self.clear(current)
 
+    def has_waiting(self, partition: int) -> bool:
+        """Whether a suspect of a partition waits for its turn."""
+        return any(delivery.held.number == partition for delivery in self._waiting)
+
     def forget(self, partition: int) -> None:
         """Let none of a partition begin any more: it is drained or lost."""
         self._waiting = deque(d for d in self._waiting if d.held.number != partition)

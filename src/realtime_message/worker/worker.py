@@ -24,6 +24,7 @@ from realtime_message.worker.loop_watch import LoopWatch
 from realtime_message.worker.membership import make_membership
 from realtime_message.worker.ownership import Ownership
 from realtime_message.worker.partition_owner import Tenancy
+from realtime_message.worker.progress_watch import ProgressWatch
 from realtime_message.worker.trimming import keep_trimmed
 
 log = get_logger("worker")
@@ -57,6 +58,7 @@ class Worker:
         tenancy = Tenancy(equipment, self.keeper, self.handling)
         self.ownership = Ownership(tenancy, self.failure.meet)
         self.membership = make_membership(equipment, self.ownership.aim_at)
+        self.progress = ProgressWatch(equipment, self.ownership.held, self.handling.running)
 
     async def run(self, stop: StopRequest) -> None:
         """Work until asked to stop, then drain.
@@ -71,6 +73,7 @@ class Worker:
         beside = [
             self.failure.watch(self.membership.follow(), "membership"),
             self.failure.watch(trimming, "trimming"),
+            self.failure.watch(self.progress.watch(), "progress watch"),
         ]
         log.info("worker.started", worker=self.equipment.names.worker)
         try:

@@ -197,14 +197,13 @@ async def test_message_that_was_set_aside_and_kills_its_worker_is_stopped() -> N
     await until(lambda: town.aside == [3])
     deadly = asyncio.Event()
 
-    async def kill(message: Message) -> None:
+    async def kill(message: Message, context: Context, call_next: Callable) -> None:
         if message.text == "1":
             deadly.set()
             await asyncio.sleep(1000)
+        await call_next()
 
-    town.app.middlewares.append(
-        lambda message, context, call_next: _first(kill(message), call_next)
-    )
+    town.app.middlewares.append(kill)
     await worker.crash()
     town.streams.resume("ill")
     for number in range(3):

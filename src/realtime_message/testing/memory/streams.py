@@ -97,6 +97,16 @@ class MemoryStreams:
         """Append an entry as it is to a partition."""
         return self.server.append_entry(partition, entry)
 
+    async def find_oldest(self, partition: int) -> str | None:
+        """Return the id of the oldest entry that is unread or pending; None if there is none."""
+
+        def step() -> str | None:
+            state = self.partitions[partition]
+            waiting = {*state.pending, *(entry.id for entry in state.entries[state.read_count :])}
+            return next((entry.id for entry in state.entries if entry.id in waiting), None)
+
+        return await self.line.call("find_oldest", partition, step)
+
     def reader(self, lease: Lease, consumer: str) -> MemoryPartitionReader:
         """Return a fenced reader under a lease."""
         return MemoryPartitionReader(self.server, self.line, lease, consumer)
