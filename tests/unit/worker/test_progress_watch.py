@@ -52,8 +52,8 @@ async def test_partition_is_given_up_once_for_an_entry() -> None:
     async def find_oldest(partition: int) -> str:
         return "1-1"
 
-    streams.find_oldest = find_oldest
     worker = RunningWorker(streams, app)
+    worker.worker.progress._find_oldest = find_oldest
     await asyncio.sleep(200)
     assert _stalls(worker) == (1, 1)
     await worker.stop()
