@@ -17,19 +17,22 @@ log = get_logger("app.resources")
 
 @contextlib.asynccontextmanager
 async def open_resources(
-    app: App, wanted: Collection[str] | None = None
+    app: App,
+    wanted: Collection[str] | None = None,
+    replaced: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Open the resources, each after those it takes; close them in the opposite order.
 
     Args:
         app: whose.
         wanted: names of those that are needed, others only if these take them; None for all.
+        replaced: given instead of what some of them would open, by name; not closed.
 
     Raises:
         StartupError: one of them could not be opened; those that were are closed.
     """
-    order = _needed(in_opening_order(app.resources), wanted)
-    opened: dict[str, Any] = {}
+    opened: dict[str, Any] = dict(replaced or {})
+    order = _needed(in_opening_order(app.resources), wanted, opened)
     failure: BaseException | None = None
     async with contextlib.AsyncExitStack() as stack:
         # The generators see an ordinary end, whatever ended the process or its start.
@@ -46,14 +49,17 @@ async def open_resources(
 
 
 def _needed(
-    order: list[tuple[Resource, list[str]]], wanted: Collection[str] | None
+    order: list[tuple[Resource, list[str]]],
+    wanted: Collection[str] | None,
+    replaced: Collection[str],
 ) -> list[tuple[Resource, list[str]]]:
     if wanted is None:
-        return order
+        return [(resource, takes) for resource, takes in order if resource.name not in replaced]
     names = set(wanted)
     for resource, takes in reversed(order):
-        if resource.name in names:
+        if resource.name in names and resource.name not in replaced:
             names.update(takes)
+    names.difference_update(replaced)
     return [(resource, takes) for resource, takes in order if resource.name in names]
 
 

@@ -61,6 +61,11 @@ class Batcher:
         """Whether messages wait for more to come."""
         return bool(self._gathered)
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the handler has a batch in hand."""
+        return self._at_work is not None
+
     def add(self, delivery: Delivery) -> None:
         """Take a delivery that is ready, and those that wait behind it."""
         room = max(0, self._rule.max_messages - len(self._gathered) - 1)

@@ -84,6 +84,11 @@ class HeldPartition:
             or any(batcher.is_gathering for batcher in self._batchers.values())
         )
 
+    @property
+    def has_batch_at_work(self) -> bool:
+        """Whether a handler that takes several messages has some in hand."""
+        return any(batcher.is_at_work for batcher in self._batchers.values())
+
     def wake(self) -> None:
         """Tell the fetcher that there is something to acknowledge, to read, or to give up."""
         self._progress.set()

@@ -18,10 +18,12 @@ class Line:
         outage: raised by every call while set: the server is away.
         on_call: called with each call's name and partition (-1 for none) before it is done; may
             raise.
+        call_count: how many calls there were.
     """
 
     def __init__(self) -> None:
         self.outage: Exception | None = None
+        self.call_count = 0
         self.on_call: Callable[[str, int], None] = _ignore
 
     async def call(self, name: str, partition: int, step: Callable[[], T]) -> T:
@@ -31,6 +33,7 @@ class Line:
 
     def call_now(self, name: str, partition: int, step: Callable[[], T]) -> T:
         """Have a step done while the caller's thread waits."""
+        self.call_count += 1
         self.on_call(name, partition)
         if self.outage is not None:
             raise self.outage

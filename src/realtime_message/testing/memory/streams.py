@@ -39,6 +39,7 @@ class MemoryStreams:
     Attributes:
         server: the state, to look at and to set.
         line: see there for how to let calls fail.
+        attached: the appender; see there for how to let appends fail.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class MemoryStreams:
         self.dead_letters = MemoryDeadLetters(self.server)
         self.parked_channels = MemoryParkedChannels(self.server)
         self.inspect = MemoryInspector(self.server, self.keys)
-        self._appender = MemoryAppender(self.server)
+        self.attached = MemoryAppender(self.server)
 
     @property
     def partition_count(self) -> int:
@@ -83,7 +84,7 @@ class MemoryStreams:
     async def appender(self, durabilities: Iterable[ChannelDurability] = ()) -> MemoryAppender:
         """Return the appender; every durability is as good as another here."""
         del durabilities
-        return self._appender
+        return self.attached
 
     def append(self, channel: str, text: str = "", payload: bytes | None = None) -> Entry:
         """Append a message of a channel with made-up fields, or a payload as it is."""
