@@ -40,7 +40,7 @@ from realtime_message.worker.delivery import Delivery
 _LEASE_SECONDS = 60.0
 # So many turns of the event loop without a call to the streams: everybody waits for time to pass.
 _QUIET_TURNS = 5
-_MAX_STEP_SECONDS = 1.0
+_MAX_STEP_SECONDS = 5.0
 _DONE = (Outcome.ack, Outcome.skip)
 
 
@@ -267,7 +267,8 @@ class WorkerHarness:
         if self._worker is None:
             return False
         worker = self._worker.worker
-        return len(worker.handling.running) > 0 or worker.ownership.has_batch_at_work
+        has_batch = any(held.has_batch_at_work for held in worker.ownership.held())
+        return len(worker.handling.running) > 0 or has_batch
 
     def _check_worker(self) -> None:
         if self._worker is not None and self._worker.task.done():
@@ -277,13 +278,13 @@ class WorkerHarness:
     async def _go_on(self, at_most_seconds: float) -> None:
         """Let others work; when nobody can without time passing, let it pass."""
         if self._is_at_work():
+            self._quiet_seconds = 0.0
             await asyncio.sleep(0.0005)
             return
         before = self.streams.line.call_count
         for _ in range(_QUIET_TURNS):
             await asyncio.sleep(0)
             if self.streams.line.call_count != before or self._is_at_work():
-                self._quiet_seconds = 0.0
                 return
         # Most timers only look after something: the longer nothing came of them, the longer steps.
         skipped = self._clock.skipped_seconds

@@ -29,11 +29,6 @@ class Ownership:
         """The partitions that should be worked on."""
         return self._target
 
-    @property
-    def has_batch_at_work(self) -> bool:
-        """Whether a handler that takes several messages has some in hand, of any partition."""
-        return any(o.held.has_batch_at_work for o in self._owners.values() if o.held is not None)
-
     def in_hand(self) -> dict[int, int]:
         """Return the partitions whose lease is held, each with its messages in hand."""
         held = [owner.held for owner in list(self._owners.values())]
