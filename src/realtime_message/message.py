@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from realtime_message.errors import MalformedEntryError
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
+class Message(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False
+):
     """What a person or a device sent to a channel.
 
     Attributes:
@@ -22,6 +24,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=Fals
         timestamp: when the callback service took it, ISO 8601 in UTC with milliseconds.
         raw: the client's data as a JSON string.
         client_id: the id of the client's connection.
+        version: of the stored form. It is not stored as long as there is only this one; a later
+            form that this release cannot read says so here.
 
     The order of the fields and their camel-case names are the stored form.
     """
@@ -35,6 +39,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=Fals
     timestamp: str
     raw: str
     client_id: str
+    version: Literal[1] = 1
 
     @property
     def data(self) -> Any:
@@ -57,7 +62,8 @@ def decode_message(payload: bytes | str) -> Message:
     Unknown fields are ignored: a newer writer may add some.
 
     Raises:
-        MalformedEntryError: it is not JSON, or fields are missing or of another type.
+        MalformedEntryError: it is not JSON, fields are missing or of another type, or it is of a
+            version that this release does not know.
     """
     try:
         return _decoder.decode(payload)

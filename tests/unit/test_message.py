@@ -75,6 +75,13 @@ def test_fields_of_a_newer_writer_are_ignored() -> None:
     assert decode_message(json.dumps(stored)) == MESSAGE
 
 
+def test_version_is_understood_and_not_stored() -> None:
+    """The only version there is may be named; stored entries stay as the earlier system's."""
+    stored = json.loads(encode_message(MESSAGE))
+    assert "version" not in stored
+    assert decode_message(json.dumps(stored | {"version": 1})) == MESSAGE
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -86,6 +93,7 @@ def test_fields_of_a_newer_writer_are_ignored() -> None:
         b"\xff\xfe",
         encode_message(MESSAGE).replace(b"4", b'"4"', 1),
         encode_message(MESSAGE)[:-1],
+        encode_message(MESSAGE).replace(b"{", b'{"version":2,', 1),
     ],
 )
 def test_what_is_no_message_is_refused(payload: bytes) -> None:

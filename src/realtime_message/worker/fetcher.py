@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from realtime_message.errors import StreamsError
 from realtime_message.streams.contracts import Entry
@@ -45,6 +45,8 @@ class Fetcher:
         self._on_entries = on_entries
         self._is_taking_over = True
         self._may_have_unread = True
+        #: How many entries may be asked for at once.
+        self._limit = _READ_COUNT
         self._has_read_all = asyncio.Event()
 
     async def run(self) -> None:
@@ -87,23 +89,36 @@ class Fetcher:
         if self._held.committer.has_finished:
             await self._cycle(0)
         if count:
-            entries = await until_answered(
-                lambda: self._reader.claim_pending(count),
-                call="claim_pending",
-                partition=self._held.number,
-            )
+            entries = await self._read(self._reader.claim_pending, count, "claim_pending")
             self._put_into_lanes(entries, is_fresh=False)
             self._is_taking_over = bool(entries)
 
     async def _cycle(self, count: int) -> Sequence[Entry]:
         acknowledged = self._held.committer.take()
-        entries = await until_answered(
-            lambda: self._reader.cycle(acknowledged, count),
-            call="cycle",
-            partition=self._held.number,
+        entries = await self._read(
+            lambda count: self._reader.cycle(acknowledged, count), count, "cycle"
         )
         self._held.suspects.acknowledged(acknowledged, self._held.number)
         return entries
+
+    async def _read(
+        self, read: Callable[[int], Awaitable[Sequence[Entry]]], count: int, call: str
+    ) -> Sequence[Entry]:
+        """Read until there is an answer: after a failure less than before, then more again.
+
+        The reply may have been too large for the time that it had.
+        """
+
+        async def attempt() -> Sequence[Entry]:
+            asked = min(count, self._limit)
+            if not asked:
+                return await read(0)
+            self._limit = max(1, asked // 2)
+            entries = await read(asked)
+            self._limit = min(_READ_COUNT, asked * 2)
+            return entries
+
+        return await until_answered(attempt, call=call, partition=self._held.number)
 
     def _count_to_read(self) -> int:
         """How many entries fit; none while only a few do, since small reads cost the most."""

@@ -21,6 +21,8 @@ from realtime_message.worker.overflow import Overflow, Stub
 # then.
 _REFILL = 32
 _LOW = 16
+# How many messages are read while nobody knows how large they are.
+_FIRST_READ = 16
 # So many ids for each message that may be here.
 _OVERFLOW_FACTOR = 100
 
@@ -60,7 +62,8 @@ class Lanes:
         turns: where the lanes queue up when they have something ready.
         max_messages: how many messages may be here at once, being handled or waiting.
         max_bytes: how many bytes their payloads may have. The fetcher asks before each read, so
-            the last read may go over it.
+            the last read may go over it. A huge message counts as half of it, so that it holds up
+            nobody on its own.
 
     Attributes:
         ready: the deliveries that may be taken, in the order of their turns.
@@ -73,6 +76,7 @@ class Lanes:
         "_is_closed",
         "_max_bytes",
         "_max_messages",
+        "_mean_bytes",
         "_messages",
         "_overflow",
         "_refilling",
@@ -93,6 +97,8 @@ class Lanes:
         self.ready: deque[Delivery] = deque()
         self._messages = 0
         self._bytes = 0
+        # As long as nothing is known about the size of messages, few are read.
+        self._mean_bytes = max_bytes / _FIRST_READ
         self._is_closed = False
         self._overflow = Overflow(max_messages * _OVERFLOW_FACTOR)
         # The channels of which more is being read again, and those with nothing until then.
@@ -120,7 +126,13 @@ class Lanes:
         """How many more messages may be added; none once closed."""
         if self._is_closed or self._bytes >= self._max_bytes or self._overflow.is_full:
             return 0
-        return max(0, self._max_messages - self._messages)
+        if self._messages:
+            self._mean_bytes = self._bytes / self._messages
+        left = self._max_messages - self._messages
+        left_bytes = self._max_bytes - self._bytes
+        if left * self._mean_bytes > left_bytes:
+            return max(1, int(left_bytes / self._mean_bytes))
+        return max(0, left)
 
     def add(self, delivery: Delivery) -> None:
         """Put a message at the end of its channel's lane; without effect once closed."""
@@ -151,8 +163,7 @@ class Lanes:
         """Let a delivery that was taken go; the next one of its channel becomes ready."""
         if self._is_closed:
             return
-        self._messages -= 1
-        self._bytes -= len(delivery.entry.payload or b"")
+        self._count_out(delivery)
         channel = delivery.message.channel
         waiting = self._waiting.get(channel)
         if waiting is not None:
@@ -168,8 +179,7 @@ class Lanes:
     def drop(self, delivery: Delivery) -> None:
         """Let a delivery go while another one of its channel keeps the lane busy."""
         if not self._is_closed:
-            self._messages -= 1
-            self._bytes -= len(delivery.entry.payload or b"")
+            self._count_out(delivery)
 
     def take_following(self, first: Delivery, count: int) -> list[Delivery]:
         """Take up to `count` deliveries that wait behind one that was taken, for the same batch.
@@ -257,7 +267,15 @@ class Lanes:
 
     def _count_in(self, delivery: Delivery) -> None:
         self._messages += 1
-        self._bytes += len(delivery.entry.payload or b"")
+        self._bytes += self._size(delivery)
+
+    def _count_out(self, delivery: Delivery) -> None:
+        self._messages -= 1
+        self._bytes -= self._size(delivery)
+
+    def _size(self, delivery: Delivery) -> int:
+        size = len(delivery.entry.payload or b"")
+        return min(size, self._max_bytes // 2)
 
 
 def _is_plain(delivery: Delivery) -> bool:

@@ -185,6 +185,14 @@ def make_membership(
         settings.id, settings.total_workers, settings.partitions, streams.partition_count
     )
     if fixed is not None:
+        if settings.total_workers > streams.partition_count and not settings.partitions.strip():
+            log.warning(
+                "workers.too_many",
+                total_workers=settings.total_workers,
+                partitions=streams.partition_count,
+                advice="those with a higher number have no partition and refuse to start; run "
+                "fewer workers, or set up more partitions",
+            )
         return FixedAssignment(fixed, on_target)
     return Membership(
         streams.members,

@@ -91,15 +91,41 @@ def test_room_counts_messages_until_they_are_finished() -> None:
 
 
 def test_room_is_bounded_by_bytes() -> None:
-    """Few large messages fill it as well."""
+    """Few large messages fill it as well; as many more fit as are of the size of those here."""
     turns = Turns()
-    one = lanes(turns, max_messages=1000, max_bytes=25)
-    one.add(delivery("a", 0, size=20))
-    assert one.room == 999
-    one.add(delivery("b", 1, size=20))
+    one = lanes(turns, max_messages=1000, max_bytes=1000)
+    one.add(delivery("a", 0, size=100))
+    assert one.room == 9
+    for number in range(1, 10):
+        one.add(delivery(f"a{number}", number, size=100))
     assert one.room == 0
     one.finish(turns.take())
+    assert one.room == 1
+
+
+def test_little_is_read_while_the_size_of_messages_is_unknown() -> None:
+    """A backlog of huge messages must not arrive all at once; afterwards their size is known."""
+    turns = Turns()
+    one = lanes(turns, max_messages=1000, max_bytes=1000)
+    assert one.room == 16
+    one.add(delivery("a", 0, size=1))
     assert one.room == 999
+    one.finish(turns.take())
+    assert one.room == 1000
+
+
+def test_one_huge_message_leaves_room_for_others() -> None:
+    """It counts as half of what may be here, however large it is; nothing is left of it."""
+    turns = Turns()
+    one = lanes(turns, max_messages=1000, max_bytes=1000)
+    one.add(delivery("huge", 0, size=10**6))
+    huge = turns.take()
+    assert one.room == 1
+    for number in range(1, 10):
+        one.add(delivery(f"a{number}", number, size=10))
+    assert one.room > 1
+    one.finish(huge)
+    assert one.room > 90
 
 
 def test_closed_lanes_hand_out_nothing_and_accept_nothing() -> None:

@@ -200,3 +200,28 @@ async def test_settings_decide_between_the_two() -> None:
     assert isinstance(make(partitions="0,1"), FixedAssignment)
     with pytest.raises(ConfigurationError):
         make(partitions="8")
+
+
+@in_virtual_time
+async def test_more_static_workers_than_partitions_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also by those that have one; who has none refuses to start."""
+    told = []
+    monkeypatch.setattr(membership.log, "warning", lambda event, **_: told.append(event))
+
+    def make(worker_id: str, **settings: object) -> object:
+        equipment = SimpleNamespace(
+            settings=WorkerSettings(id=worker_id, **settings),
+            streams=make_streams(),
+            names=SimpleNamespace(member="m"),
+        )
+        return make_membership(equipment, lambda partitions: None)
+
+    assert isinstance(make("3", total_workers=12), FixedAssignment)
+    assert told == ["workers.too_many"]
+    make("3", total_workers=8)
+    make("3", total_workers=12, partitions="0")
+    assert told == ["workers.too_many"]
+    with pytest.raises(ConfigurationError, match="has no partition"):
+        make("9", total_workers=12)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from itertools import pairwise
 
 from realtime_message import App, Context, Message, Reject, Retry, Skip
+from realtime_message.errors import StreamsUnavailableError
 from realtime_message.streams.contracts import Entry
 from realtime_message.telemetry.worker_metrics import Loss, Outcome
 from realtime_message.testing.memory.streams import MemoryStreams
@@ -624,4 +625,55 @@ async def test_slow_handler_with_a_long_queue_holds_up_nobody() -> None:
     assert "slow" not in seen
     await until(lambda: streams.unfinished == 0, 400)
     assert seen["slow"] == list(range(3000))
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_reply_that_is_too_large_for_its_time_is_asked_for_in_parts() -> None:
+    """Reads that fail ask for less each time, down to a single entry."""
+    streams = make_streams(1)
+    app, seen = recorder()
+    worker = RunningWorker(streams, app)
+    await until(lambda: worker.partitions == [0])
+    (held,) = worker.worker.ownership.held()
+    cycle, counts = held.reader.cycle, []
+
+    async def slow_cycle(acknowledged: list[str], count: int) -> list[Entry]:
+        counts.append(count)
+        if count > 2:
+            raise StreamsUnavailableError("the reply takes too long")
+        return await cycle(acknowledged, count)
+
+    held.reader.cycle = slow_cycle
+    for number in range(30):
+        streams.append(f"c:{number}", str(number))
+    await until(lambda: streams.unfinished == 0)
+    assert sorted(map(int, seen)) == list(range(30))
+    reads = [count for count in counts if count]
+    assert reads[reads.index(2) :][:5] == [2, 4, 2, 4, 2]
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_huge_entry_delays_no_other_channel() -> None:
+    """One of 16 MiB is at work for minutes; a thousand others pass, and it is handled whole."""
+    streams = make_streams(1)
+    app, seen = App(), []
+
+    @app.on_message("huge")
+    async def handle_huge(message: Message) -> None:
+        await asyncio.sleep(20)
+        seen.append(len(message.text))
+
+    @app.on_message()
+    async def handle(message: Message) -> None:
+        seen.append(message.text)
+
+    streams.append("huge", "x" * 16 * 2**20)
+    for number in range(1000):
+        streams.append(f"c:{number % 100}", str(number))
+    worker = RunningWorker(streams, app)
+    await until(lambda: len(seen) == 1000, 10)
+    await until(lambda: streams.unfinished == 0)
+    assert seen[-1] == 16 * 2**20
     await worker.stop()
