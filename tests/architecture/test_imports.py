@@ -18,7 +18,7 @@ ORDER: list[set[str]] = [
     {"context"},
     {"app"},
     {"app_import"},
-    {"streams"},
+    {"streams", "key_sets"},
     {"callback", "worker"},
     {"gateway", "client", "testing", "console"},
     {"stack"},
@@ -30,7 +30,7 @@ PLACE = {name: place for place, names in enumerate(ORDER) for name in names}
 OWNED = {
     "redis": "streams",
     "hiredis": "streams",
-    "jwt": "centrifugo",
+    "cryptography": "centrifugo",
     "typer": "cli",
     "rich": "cli",
 }

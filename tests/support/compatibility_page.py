@@ -32,7 +32,11 @@ REFUSED: list[tuple[str, object, str]] = [
     ("websocket.compression", True, "compression of WebSocket messages"),
     ("admin.enabled", True, "the admin interface"),
     ("prometheus.enabled", True, "Prometheus metrics"),
-    ("client.token.jwks_public_endpoint", "https://x/jwks", "keys from a JWKS endpoint"),
+    (
+        "client.token.insecure_skip_jwks_endpoint_safety_check",
+        True,
+        "a JWKS endpoint that a token may choose freely",
+    ),
     ("channel.without_namespace.force_recovery_mode", "cache", "recovery of the last value alone"),
     (
         "channel.without_namespace.allowed_delta_types",

@@ -28,34 +28,34 @@ def verifier():
     return TokenVerifier(TokenKeys(hmac_secret_key=SECRET))
 
 
-def test_connection_token_carries_what_it_was_made_with(verifier):
+async def test_connection_token_carries_what_it_was_made_with(verifier):
     """A made token verifies, and its claims arrive."""
     token = make_connection_token(
         SECRET, "56", ttl_seconds=60, claims={"info": {"n": "A"}, "channels": ["news"]}, now=NOW
     )
-    verified = verifier.verify_connection(token, now=NOW)
+    verified = await verifier.verify_connection(token, now=NOW)
     assert verified.user == "56"
     assert verified.expire_at == int(NOW) + 60
     assert verified.info == b'{"n":"A"}'
     assert list(verified.subs) == ["news"]
 
 
-def test_info_keeps_the_bytes_that_were_signed(verifier):
+async def test_info_keeps_the_bytes_that_were_signed(verifier):
     """Big integers and escapes in info are not decoded and encoded again."""
     payload = b'{"sub":"1","info":{"n":12345678901234567890.10,"s":"\\u003c"}}'
     token = jwt.PyJWS().encode(payload, SECRET, algorithm="HS512")
-    assert verifier.verify_connection(token).info == (
+    assert (await verifier.verify_connection(token)).info == (
         b'{"n":12345678901234567890.10,"s":"\\u003c"}'
     )
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-def test_every_hmac_algorithm_is_accepted(verifier, algorithm):
+async def test_every_hmac_algorithm_is_accepted(verifier, algorithm):
     """The HMAC key serves HS256, HS384 and HS512."""
-    assert verifier.verify_connection(signed({"sub": "1"}, algorithm=algorithm)).user == "1"
+    assert (await verifier.verify_connection(signed({"sub": "1"}, algorithm=algorithm))).user == "1"
 
 
-def test_subs_win_over_channels_and_keep_their_options(verifier):
+async def test_subs_win_over_channels_and_keep_their_options(verifier):
     """`subs` replaces `channels`, as in Centrifugo."""
     token = signed(
         {
@@ -64,36 +64,38 @@ def test_subs_win_over_channels_and_keep_their_options(verifier):
             "subs": {"room": {"data": {"a": 1}, "override": {"presence": {"value": False}}}},
         }
     )
-    subs = verifier.verify_connection(token).subs
+    subs = (await verifier.verify_connection(token)).subs
     assert list(subs) == ["room"]
     assert bytes(subs["room"].data) == b'{"a":1}'
     assert subs["room"].override.presence.value is False
 
 
-def test_token_without_sub_is_anonymous(verifier):
+async def test_token_without_sub_is_anonymous(verifier):
     """No `sub` claim means the user with the empty id."""
-    assert verifier.verify_connection(signed({})).user == ""
+    assert (await verifier.verify_connection(signed({}))).user == ""
 
 
-def test_expire_at_replaces_exp_as_the_end_of_the_connection(verifier):
+async def test_expire_at_replaces_exp_as_the_end_of_the_connection(verifier):
     """`expire_at` decides when the connection expires; `exp` only how long the token is good."""
     claims = {"sub": "1", "exp": NOW + 10}
-    assert verifier.verify_connection(signed(claims), now=NOW).expire_at == int(NOW) + 10
+    assert (await verifier.verify_connection(signed(claims), now=NOW)).expire_at == int(NOW) + 10
     for expire_at, expected in ((int(NOW) + 500, int(NOW) + 500), (0, 0), (-1, 0)):
         token = signed({**claims, "expire_at": expire_at})
-        assert verifier.verify_connection(token, now=NOW).expire_at == expected
+        assert (await verifier.verify_connection(token, now=NOW)).expire_at == expected
 
 
 @pytest.mark.parametrize("claims", [{"exp": NOW}, {"exp": NOW - 1}, {"nbf": NOW + 60}])
-def test_token_outside_its_time_is_expired(verifier, claims):
+async def test_token_outside_its_time_is_expired(verifier, claims):
     """An expired token and one that is not valid yet are both reported as expired."""
     with pytest.raises(TokenExpiredError):
-        verifier.verify_connection(signed({"sub": "1", **claims}), now=NOW)
+        await verifier.verify_connection(signed({"sub": "1", **claims}), now=NOW)
 
 
-def test_iat_is_not_checked(verifier):
+async def test_iat_is_not_checked(verifier):
     """A token issued in the future is valid: Centrifugo does not look at `iat`."""
-    assert verifier.verify_connection(signed({"sub": "1", "iat": NOW + 1e6}), now=NOW).user == "1"
+    assert (
+        await verifier.verify_connection(signed({"sub": "1", "iat": NOW + 1e6}), now=NOW)
+    ).user == "1"
 
 
 @pytest.mark.parametrize(
@@ -113,19 +115,19 @@ def test_iat_is_not_checked(verifier):
         jwt.PyJWS().encode(b"[]", SECRET, algorithm="HS256"),
     ],
 )
-def test_bad_connection_token_is_invalid(verifier, token):
+async def test_bad_connection_token_is_invalid(verifier, token):
     """Malformed, wrongly signed and unfitting tokens are invalid, never an unexpected error."""
     with pytest.raises(InvalidTokenError):
-        verifier.verify_connection(token)
+        await verifier.verify_connection(token)
 
 
-def test_expired_token_of_another_key_is_invalid_not_expired(verifier):
+async def test_expired_token_of_another_key_is_invalid_not_expired(verifier):
     """The signature is checked before the time."""
     with pytest.raises(InvalidTokenError):
-        verifier.verify_connection(signed({"exp": 1}, secret=OTHER_SECRET))
+        await verifier.verify_connection(signed({"exp": 1}, secret=OTHER_SECRET))
 
 
-def test_previous_key_is_accepted_until_its_end():
+async def test_previous_key_is_accepted_until_its_end():
     """While keys are changed, tokens of the previous one verify, up to the given time."""
     token = signed({"sub": "1"}, secret=OTHER_SECRET)
     for until, is_valid in ((0, True), (int(NOW) + 1, True), (int(NOW) - 1, False)):
@@ -135,10 +137,10 @@ def test_previous_key_is_accepted_until_its_end():
             hmac_previous_secret_key_valid_until=until,
         )
         if is_valid:
-            assert TokenVerifier(keys).verify_connection(token, now=NOW).user == "1"
+            assert (await TokenVerifier(keys).verify_connection(token, now=NOW)).user == "1"
         else:
             with pytest.raises(InvalidTokenError):
-                TokenVerifier(keys).verify_connection(token, now=NOW)
+                await TokenVerifier(keys).verify_connection(token, now=NOW)
 
 
 def public_pem(key):
@@ -149,7 +151,7 @@ def public_pem(key):
     )
 
 
-def test_rsa_and_ecdsa_keys_verify_their_own_algorithms_only():
+async def test_rsa_and_ecdsa_keys_verify_their_own_algorithms_only():
     """A public key is never taken for an HMAC secret."""
     rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     ec_key = ec.generate_private_key(ec.SECP256R1())
@@ -158,15 +160,50 @@ def test_rsa_and_ecdsa_keys_verify_their_own_algorithms_only():
     )
     for key, algorithm in ((rsa_key, "RS256"), (ec_key, "ES256")):
         token = jwt.encode({"sub": "1"}, key, algorithm=algorithm)
-        assert verifier.verify_connection(token).user == "1"
+        assert (await verifier.verify_connection(token)).user == "1"
     with pytest.raises(InvalidTokenError, match="no key"):
-        verifier.verify_connection(signed({"sub": "1"}))
+        await verifier.verify_connection(signed({"sub": "1"}))
 
 
 def test_broken_public_key_is_named():
     """A key that is no PEM is found at the start, not with the first token."""
-    with pytest.raises(ValueError, match="RS public key is no PEM"):
+    with pytest.raises(ValueError, match="rsa_public_key: it is no PEM"):
         TokenVerifier(TokenKeys(rsa_public_key="nonsense"))
+
+
+def test_key_of_another_kind_is_named():
+    """An RSA key in the place of the ECDSA key would verify nothing."""
+    pem = public_pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    with pytest.raises(ValueError, match="ecdsa_public_key: it is not an elliptic curve's key"):
+        TokenVerifier(TokenKeys(ecdsa_public_key=pem))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"audience": "a", "audience_regex": "a"}, "audience_regex: cannot stand beside audience"),
+        ({"issuer_regex": "("}, "issuer_regex: .* is not a regular expression"),
+        ({"user_id_claim": "a-b"}, "user_id_claim"),
+        ({"jwks_public_endpoint": "ftp://keys"}, "jwks_public_endpoint: .* is no http"),
+        ({"jwks_public_endpoint": "http://k/{{t}}"}, "no group 't'"),
+        (
+            {"jwks_public_endpoint": "http://{{t}}/k", "issuer_regex": "^(?P<t>.*)$"},
+            "list of fixed texts",
+        ),
+        (
+            {"jwks_public_endpoint": "http://{{t}}/k", "issuer_regex": "^(?P<t>a|b)/[a-z]$"},
+            "character class",
+        ),
+        (
+            {"jwks_public_endpoint": "http://{{t}}/k", "issuer_regex": r"^(?P<t>a|\w+)$"},
+            "character class",
+        ),
+    ],
+)
+def test_options_that_centrifugo_refuses_are_refused(options, expected):
+    """Nobody may choose by a token from which server its key is fetched."""
+    with pytest.raises(ValueError, match=expected):
+        TokenVerifier(TokenKeys(**options))
 
 
 @pytest.mark.parametrize(
@@ -184,25 +221,25 @@ def test_broken_public_key_is_named():
         ({"issuer_regex": "i$"}, {}, False),
     ],
 )
-def test_audience_and_issuer_are_checked_when_configured(options, claims, is_valid):
+async def test_audience_and_issuer_are_checked_when_configured(options, claims, is_valid):
     """Tokens for others, or of others, are invalid."""
     verifier = TokenVerifier(TokenKeys(hmac_secret_key=SECRET, **options))
     if is_valid:
-        verifier.verify_connection(signed(claims))
+        await verifier.verify_connection(signed(claims))
     else:
         with pytest.raises(InvalidTokenError):
-            verifier.verify_connection(signed(claims))
+            await verifier.verify_connection(signed(claims))
 
 
-def test_user_id_may_stand_in_another_claim():
+async def test_user_id_may_stand_in_another_claim():
     """The user id comes from the configured claim; a number is taken as its text."""
     verifier = TokenVerifier(TokenKeys(hmac_secret_key=SECRET, user_id_claim="uid"))
-    assert verifier.verify_connection(signed({"sub": "1", "uid": "u7"})).user == "u7"
-    assert verifier.verify_connection(signed({"uid": 7})).user == "7"
-    assert verifier.verify_connection(signed({"sub": "1"})).user == ""
+    assert (await verifier.verify_connection(signed({"sub": "1", "uid": "u7"}))).user == "u7"
+    assert (await verifier.verify_connection(signed({"uid": 7}))).user == "7"
+    assert (await verifier.verify_connection(signed({"sub": "1"}))).user == ""
 
 
-def test_subscription_token_carries_what_it_was_made_with(verifier):
+async def test_subscription_token_carries_what_it_was_made_with(verifier):
     """A made subscription token verifies, and its claims arrive."""
     token = make_subscription_token(
         SECRET,
@@ -212,13 +249,13 @@ def test_subscription_token_carries_what_it_was_made_with(verifier):
         claims={"client": "c1", "info": 1, "b64data": "eyJhIjoxfQ=="},
         now=NOW,
     )
-    verified = verifier.verify_subscription(token, now=NOW)
+    verified = await verifier.verify_subscription(token, now=NOW)
     assert (verified.user, verified.channel, verified.client) == ("56", "$room", "c1")
     assert (verified.info, verified.data) == (b"1", b'{"a":1}')
     assert verified.expire_at == int(NOW) + 60
 
 
-def test_subscription_token_needs_a_channel(verifier):
+async def test_subscription_token_needs_a_channel(verifier):
     """A connection token opens no channel."""
     with pytest.raises(InvalidTokenError, match="channel"):
-        verifier.verify_subscription(signed({"sub": "1"}))
+        await verifier.verify_subscription(signed({"sub": "1"}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from secrets import token_hex
 from time import monotonic
 from types import MappingProxyType
 from typing import Any
@@ -93,7 +94,15 @@ class Exchange:
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Go on in a task; cancelled when the deadline passes."""
-        self.task = asyncio.get_running_loop().create_task(work)
+        self.task = asyncio.get_running_loop().create_task(self._guarded(work))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:  # noqa: BLE001 - a fault of ours must be an answer too
+            request_id = token_hex(4)
+            _log.exception("event.failed", proxy_event=self.event, request_id=request_id)
+            self.fail(Code.INTERNAL_ERROR, f"internal error (request {request_id})")
 
     def _answer_error(self, outcome: Outcome, code: Code, message: str) -> None:
         if not self.is_answered:

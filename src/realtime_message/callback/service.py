@@ -49,7 +49,7 @@ def run_callback(
         StartupError: as serving.serve_callback.
         RealtimeMessageError: the processes died again and again.
     """
-    check_token_secret(settings.callback.token_secret)
+    check_token_secret(settings)
     with bind(settings.callback.host, settings.callback.port) as listener:
         if processes == 1:
             one = _Process(settings, app, listener, make_metrics())

@@ -87,7 +87,7 @@ async def serve_callback(
         StartupError: a setting or the app does not fit, the port is taken, Redis cannot be used.
     """
     callback = settings.callback
-    check_token_secret(callback.token_secret)
+    check_token_secret(settings)
     tls = make_tls_context(callback)
     check_hooks(app)
     block = metrics or make_metrics()
@@ -118,12 +118,16 @@ def make_metrics(process_count: int = 1) -> MetricsBlock:
     return MetricsBlock(tuple(EventKind), tuple(Code), process_count)
 
 
-def check_token_secret(secret: str) -> None:
+def check_token_secret(settings: Settings) -> None:
     """Check the key that signs connection tokens.
 
     Raises:
-        ConfigurationError: it is missing, or so short that it could be guessed.
+        ConfigurationError: it is so short that it could be guessed, or missing though there is no
+            public key either.
     """
+    secret = settings.callback.token_secret
+    if not secret and settings.tokens.has_public_keys:
+        return
     if len(secret) < MIN_SECRET_CHARACTERS:
         raise ConfigurationError(
             f"callback.token_secret (CENTRIFUGO_TOKEN_HMAC_SECRET_KEY) has {len(secret)} "

@@ -55,6 +55,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
         forwarded_headers: headers of the client's handshake that every call carries.
         emulated_headers: headers that browsers send inside the connect command; a client can put
             anything there.
+        tokens: what `client.token` holds beside secrets, such as `rsa_public_key`.
+        subscription_tokens: the same of `client.subscription_token`; empty: as `tokens`.
         allowed_origins: origins whose pages may connect; none lets only clients without an Origin
             header in.
         engine: where Centrifugo keeps history and presence; the embedded gateway has memory only.
@@ -89,6 +91,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
         "X-Request-Id",
     )
     emulated_headers: tuple[str, ...] = ()
+    tokens: dict[str, str] = {}
+    subscription_tokens: dict[str, Any] = {}
     allowed_origins: tuple[str, ...] = ()
     engine: Literal["memory", "redis"] = "memory"
     redis_address: str = ""
@@ -127,6 +131,8 @@ def launch_environment(
     options: GatewayOptions,
     *,
     token_secret: str = "",
+    previous_token_secret: str = "",
+    subscription_token_secret: str = "",
     api_key: str = "",
     callback_secret: str = "",
 ) -> dict[str, str]:
@@ -136,6 +142,8 @@ def launch_environment(
         options: what the configuration was made from.
         token_secret: the key that signs tokens. Centrifugo v6 reads another variable than earlier
             ones did and ignores the old name, so it is mapped here.
+        previous_token_secret: the key that tokens were signed with before, accepted as well.
+        subscription_token_secret: the key that signs subscription tokens, where it is another.
         api_key: the key of the server API; without one it answers 401 to everybody.
         callback_secret: what `X-Callback-Secret` carries.
 
@@ -149,6 +157,8 @@ def launch_environment(
         )
     variables = {
         "CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY": token_secret,
+        "CENTRIFUGO_CLIENT_TOKEN_HMAC_PREVIOUS_SECRET_KEY": previous_token_secret,
+        "CENTRIFUGO_CLIENT_SUBSCRIPTION_TOKEN_HMAC_SECRET_KEY": subscription_token_secret,
         "CENTRIFUGO_HTTP_API_KEY": api_key,
         _CALLBACK_SECRET_VARIABLE: callback_secret,
         "CENTRIFUGO_ENGINE_REDIS_ADDRESS": (
@@ -185,7 +195,9 @@ def _proxy(options: GatewayOptions, event: EventName) -> dict[str, Any]:
 
 
 def _client(options: GatewayOptions) -> dict[str, Any]:
+    tokens = {"token": options.tokens, "subscription_token": options.subscription_tokens}
     return {
+        **{name: values for name, values in tokens.items() if values},
         "allowed_origins": list(options.allowed_origins),
         "proxy": {
             event: {"enabled": True, **_proxy(options, event)}

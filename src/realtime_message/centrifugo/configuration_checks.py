@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from realtime_message.centrifugo.gateway_configuration import (
     ChannelOptions,
     GatewayConfiguration,
     Proxy,
     StatusTransform,
-    Token,
 )
+from realtime_message.centrifugo.token_keys import TokenKeys, token_keys_problems
 
 # WebSocket's limit for the reason of a close frame (RFC 6455, section 5.5).
 _MAX_REASON_BYTES = 123
@@ -55,23 +57,14 @@ def _client_problems(configuration: GatewayConfiguration) -> Iterator[str]:
         ("client.token", client.token),
         ("client.subscription_token", client.subscription_token),
     ):
-        yield from _token_problems(path, token)
+        keys = msgspec.convert(token, TokenKeys, from_attributes=True)
+        yield from (f"{path}.{problem}" for problem in token_keys_problems(keys))
     for pattern in client.allowed_origins:
         if "{" in pattern:
             yield (
                 f"client.allowed_origins: alternatives in {{}} are not implemented in {pattern!r}; "
                 "write one pattern for each"
             )
-
-
-def _token_problems(path: str, token: Token) -> Iterator[str]:
-    for name in ("audience", "issuer"):
-        pattern = getattr(token, f"{name}_regex")
-        if pattern and getattr(token, name):
-            yield f"{path}.{name}_regex: cannot stand beside {path}.{name}"
-        yield from _regex_problems(f"{path}.{name}_regex", pattern)
-    if token.user_id_claim and not re.fullmatch(r"[a-zA-Z_]+", token.user_id_claim):
-        yield f"{path}.user_id_claim: {token.user_id_claim!r} may hold letters and _ only"
 
 
 def _proxy_problems(path: str, proxy: Proxy) -> Iterator[str]:

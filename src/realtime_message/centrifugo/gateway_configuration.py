@@ -103,6 +103,7 @@ class Token(Section, frozen=True):
     hmac_previous_secret_key_valid_until: int = 0
     rsa_public_key: str = ""
     ecdsa_public_key: str = ""
+    jwks_public_endpoint: str = ""
     audience: str = ""
     audience_regex: str = ""
     issuer: str = ""

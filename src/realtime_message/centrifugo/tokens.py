@@ -2,21 +2,19 @@
 
 A connection token says who connects; a subscription token lets one user into one channel. The
 claims and what is checked are Centrifugo's: `exp` and `nbf` are, `iat` is not; a token without
-`sub` is that of an anonymous user. PyJWT checks the signature; the claims are decoded here, because
-`info`, `data` and `meta` must reach others byte for byte as they were signed.
+`sub` is that of an anonymous user. `info`, `data` and `meta` reach others byte for byte as they
+were signed.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import jwt
 import msgspec
-from jwt.api_jws import PyJWS
 
+from realtime_message.centrifugo.signatures import SignedToken, parse_token, sign_with_hmac
 from realtime_message.centrifugo.subscription_options import SubscriptionOptions, decode_payload
 from realtime_message.centrifugo.token_claims import (
     Claims,
@@ -25,59 +23,31 @@ from realtime_message.centrifugo.token_claims import (
     SubscriptionClaims,
     SubscriptionToken,
 )
-from realtime_message.errors import RealtimeMessageError
+from realtime_message.centrifugo.token_errors import (
+    InvalidTokenError,
+    KeysUnavailableError,
+    TokenExpiredError,
+)
+from realtime_message.centrifugo.token_keys import (
+    GivenKeys,
+    KeySource,
+    Parties,
+    TokenKeys,
+    token_keys_problems,
+)
 
 __all__ = [
     "ConnectionToken",
     "InvalidTokenError",
+    "KeysUnavailableError",
     "SubscriptionToken",
     "TokenExpiredError",
     "TokenKeys",
     "TokenVerifier",
     "make_connection_token",
     "make_subscription_token",
+    "token_claims",
 ]
-
-_HMAC = ("HS256", "HS384", "HS512")
-_RSA = ("RS256", "RS384", "RS512")
-_ECDSA = ("ES256", "ES384", "ES512")
-
-
-class InvalidTokenError(RealtimeMessageError):
-    """The token is malformed, signed by another key, or not one for this purpose."""
-
-
-class TokenExpiredError(RealtimeMessageError):
-    """The token was valid once, or is not valid yet."""
-
-
-class TokenKeys(msgspec.Struct, frozen=True, kw_only=True):
-    """What tokens are verified with; the names are Centrifugo's options in `client.token`.
-
-    Attributes:
-        hmac_secret_key: the key of HS256, HS384 and HS512; empty refuses such tokens.
-        hmac_previous_secret_key: accepted as well, while keys are being changed.
-        hmac_previous_secret_key_valid_until: Unix time after which it no longer is; 0 for never.
-        rsa_public_key: a PEM, for RS256, RS384 and RS512.
-        ecdsa_public_key: a PEM, for ES256, ES384 and ES512.
-        audience: what the `aud` claim must hold; empty checks nothing.
-        audience_regex: what one of the values of `aud` must match.
-        issuer: what the `iss` claim must be.
-        issuer_regex: what it must match.
-        user_id_claim: the claim that holds the user id; empty means `sub`.
-    """
-
-    hmac_secret_key: str = ""
-    hmac_previous_secret_key: str = ""
-    hmac_previous_secret_key_valid_until: int = 0
-    rsa_public_key: str = ""
-    ecdsa_public_key: str = ""
-    audience: str = ""
-    audience_regex: str = ""
-    issuer: str = ""
-    issuer_regex: str = ""
-    user_id_claim: str = ""
-
 
 _AnyClaims = TypeVar("_AnyClaims", bound=Claims)
 
@@ -87,28 +57,25 @@ class TokenVerifier:
 
     Args:
         keys: the keys, and what the claims must say.
+        key_source: finds the public keys behind `jwks_public_endpoint`; with it, no other key
+            counts.
 
     Raises:
-        ValueError: a key is not a PEM of its kind, or a regular expression does not compile.
+        ValueError: an option is wrong; the text begins with its name.
+        ConfigurationError: a public key is configured, and the library for it is missing.
     """
 
-    def __init__(self, keys: TokenKeys) -> None:
-        self._keys = keys
-        self._audience = re.compile(keys.audience_regex) if keys.audience_regex else None
-        self._issuer = re.compile(keys.issuer_regex) if keys.issuer_regex else None
-        for pem, algorithm in ((keys.rsa_public_key, "RS256"), (keys.ecdsa_public_key, "ES256")):
-            if pem:
-                try:
-                    jwt.get_algorithm_by_name(algorithm).prepare_key(pem)
-                except (jwt.InvalidKeyError, TypeError) as error:
-                    raise ValueError(f"the {algorithm[:2]} public key is no PEM: {error}") from None
-                except NotImplementedError:
-                    extra = "centrifuge-realtime-message[asymmetric]"
-                    raise ValueError(
-                        f"{algorithm[:2]} keys need one more package: pip install '{extra}'"
-                    ) from None
+    def __init__(self, keys: TokenKeys, key_source: KeySource | None = None) -> None:
+        for problem in token_keys_problems(keys):
+            raise ValueError(problem)
+        if keys.jwks_public_endpoint and key_source is None:
+            raise ValueError("jwks_public_endpoint: nothing is given that fetches the keys")
+        self._user_id_claim = keys.user_id_claim
+        self._parties = Parties(keys)
+        self._key_source = key_source
+        self._given = GivenKeys(TokenKeys() if key_source else keys)
 
-    def verify_connection(self, token: str, *, now: float | None = None) -> ConnectionToken:
+    async def verify_connection(self, token: str, *, now: float | None = None) -> ConnectionToken:
         """Verify a connection token.
 
         Args:
@@ -117,9 +84,10 @@ class TokenVerifier:
 
         Raises:
             InvalidTokenError: it is not valid, or is a subscription token.
+            KeysUnavailableError: its key cannot be fetched.
             TokenExpiredError: `exp` has passed, or `nbf` has not come yet.
         """
-        payload, claims = self._verify(token, ConnectionClaims, now)
+        payload, claims = await self._verify(token, ConnectionClaims, now)
         if claims.channel:
             raise InvalidTokenError("a connection token must not have a channel claim")
         subs = claims.subs or {name: SubscriptionOptions() for name in claims.channels or ()}
@@ -138,7 +106,9 @@ class TokenVerifier:
             subs=subs,
         )
 
-    def verify_subscription(self, token: str, *, now: float | None = None) -> SubscriptionToken:
+    async def verify_subscription(
+        self, token: str, *, now: float | None = None
+    ) -> SubscriptionToken:
         """Verify a subscription token; whose it is and for which channel, the caller compares.
 
         Args:
@@ -147,9 +117,10 @@ class TokenVerifier:
 
         Raises:
             InvalidTokenError: it is not valid, or names no channel.
+            KeysUnavailableError: its key cannot be fetched.
             TokenExpiredError: `exp` has passed, or `nbf` has not come yet.
         """
-        payload, claims = self._verify(token, SubscriptionClaims, now)
+        payload, claims = await self._verify(token, SubscriptionClaims, now)
         if not claims.channel:
             raise InvalidTokenError("a subscription token must have a channel claim")
         try:
@@ -167,63 +138,40 @@ class TokenVerifier:
             override=claims.override,
         )
 
-    def _verify(
-        self, token: str, kind: type[_AnyClaims], now: float | None
+    async def _verify(
+        self, text: str, kind: type[_AnyClaims], now: float | None
     ) -> tuple[bytes, _AnyClaims]:
         moment = time.time() if now is None else now
-        payload = self._verified_payload(token, moment)
+        token = parse_token(text)
         try:
-            claims = msgspec.json.decode(payload, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            claims = msgspec.json.decode(token.payload, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidTokenError(f"the token's claims do not fit: {error}") from None
-        self._check_parties(claims)
+        # Before the signature, because its groups say where the key is; it grants nothing.
+        groups = self._parties.check(claims)
+        await self._check_signature(token, groups, moment)
         if claims.exp is not None and claims.exp <= moment:
             raise TokenExpiredError("the token has expired")
         if claims.nbf is not None and claims.nbf >= moment:
             raise TokenExpiredError("the token is not valid yet")
-        return payload, claims
+        return token.payload, claims
 
-    def _verified_payload(self, token: str, moment: float) -> bytes:
-        keys = self._keys
-        candidates: list[tuple[str, Sequence[str]]] = [
-            (keys.hmac_secret_key, _HMAC),
-            (keys.rsa_public_key, _RSA),
-            (keys.ecdsa_public_key, _ECDSA),
-        ]
-        until = keys.hmac_previous_secret_key_valid_until
-        if until == 0 or moment <= until:
-            candidates.append((keys.hmac_previous_secret_key, _HMAC))
-        failure = "no key for its algorithm is configured"
-        for key, algorithms in candidates:
-            if not key:
-                continue
-            try:
-                payload: bytes = PyJWS().decode(token, key, algorithms=algorithms)
-            except jwt.InvalidAlgorithmError:
-                continue
-            except (jwt.PyJWTError, UnicodeError) as error:
-                failure = str(error)
-                continue
-            return payload
-        raise InvalidTokenError(f"the token is not valid: {failure}")
-
-    def _check_parties(self, claims: Claims) -> None:
-        audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud or []
-        issuer = claims.iss or ""
-        keys = self._keys
-        if keys.audience and keys.audience not in audiences:
-            raise InvalidTokenError("the token is for another audience")
-        if self._audience and not any(self._audience.search(one) for one in audiences):
-            raise InvalidTokenError("the token's audience does not match")
-        if keys.issuer and keys.issuer != issuer:
-            raise InvalidTokenError("the token is of another issuer")
-        if self._issuer and not self._issuer.search(issuer):
-            raise InvalidTokenError("the token's issuer does not match")
+    async def _check_signature(
+        self, token: SignedToken, groups: Mapping[str, str], moment: float
+    ) -> None:
+        if self._key_source is None:
+            self._given.check(token, moment)
+            return
+        key = await self._key_source.find(token, groups)
+        if not key.verifies(token):
+            raise InvalidTokenError(
+                "the token is not valid: it is not signed with the key that it names"
+            )
 
     def _user(self, payload: bytes, claims: Claims) -> str:
-        if not self._keys.user_id_claim:
+        if not self._user_id_claim:
             return claims.sub or ""
-        value = msgspec.json.decode(payload).get(self._keys.user_id_claim)
+        value = msgspec.json.decode(payload).get(self._user_id_claim)
         return value if isinstance(value, str) else "" if value is None else str(value)
 
 
@@ -244,7 +192,8 @@ def make_connection_token(
         claims: further claims, such as `info`, `meta` and `channels`.
         now: Unix time; the current time by default.
     """
-    return _sign(secret, {"sub": user, **(claims or {})}, ttl_seconds, now)
+    made = token_claims(user, ttl_seconds=ttl_seconds, claims=claims, now=now)
+    return sign_with_hmac(msgspec.json.encode(made), secret)
 
 
 def make_subscription_token(
@@ -266,12 +215,20 @@ def make_subscription_token(
         claims: further claims, such as `client`, `info` and `data`.
         now: Unix time; the current time by default.
     """
-    return _sign(secret, {"sub": user, "channel": channel, **(claims or {})}, ttl_seconds, now)
+    every = {"channel": channel, **(claims or {})}
+    return make_connection_token(secret, user, ttl_seconds=ttl_seconds, claims=every, now=now)
 
 
-def _sign(secret: str, claims: dict[str, Any], ttl_seconds: float | None, now: float | None) -> str:
+def token_claims(
+    user: str,
+    *,
+    ttl_seconds: float | None = None,
+    claims: Mapping[str, Any] | None = None,
+    now: float | None = None,
+) -> dict[str, Any]:
+    """Return the claims of a token, to be signed; the arguments are make_connection_token's."""
     moment = int(time.time() if now is None else now)
-    claims["iat"] = moment
+    made = {"sub": user, **(claims or {}), "iat": moment}
     if ttl_seconds is not None:
-        claims["exp"] = moment + int(ttl_seconds)
-    return jwt.encode(claims, secret, algorithm="HS256")
+        made["exp"] = moment + int(ttl_seconds)
+    return made

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from realtime_message.cli.options import ConfigOption, JsonOption, SetOption, effective_settings
 from realtime_message.cli.output import print_json
+from realtime_message.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from realtime_message.settings import LoadedSettings
 
 
 def token(
@@ -32,32 +37,66 @@ def token(
     channel: Annotated[
         str, typer.Option(help="Make a subscription token for this channel instead.")
     ] = "",
+    private_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Sign with this private key (PEM: RSA, ECDSA or Ed25519), not with the secret.",
+        ),
+    ] = None,
+    key_id: Annotated[
+        str, typer.Option(help="The id (kid) that a key set has its public key under.")
+    ] = "",
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print a token with which a client connects as a user, or subscribes to one channel."""
-    # Imported here: signing loads a cryptography library.
-    from realtime_message.centrifugo.tokens import (  # noqa: PLC0415
-        make_connection_token,
-        make_subscription_token,
-    )
-    from realtime_message.settings import require_token_secret  # noqa: PLC0415
+    from realtime_message.centrifugo.tokens import token_claims  # noqa: PLC0415 - --help needs none
 
-    secret = require_token_secret(effective_settings(config, set_))
-    claims = _claims(info=info, meta=meta)
-    ttl_seconds = ttl or None
-    if channel:
-        made = make_subscription_token(
-            secret, user, channel, ttl_seconds=ttl_seconds, claims=claims
-        )
+    claims = _claims(info=info, meta=meta) | ({"channel": channel} if channel else {})
+    every_claim = token_claims(user, ttl_seconds=ttl or None, claims=claims)
+    if private_key is None:
+        loaded = effective_settings(config, set_)
+        made = _signed_with_secret(every_claim, loaded, is_for_channel=bool(channel))
     else:
-        made = make_connection_token(secret, user, ttl_seconds=ttl_seconds, claims=claims)
+        made = _signed_with_key(every_claim, private_key, key_id)
     if as_json:
         expires_at = int(time.time() + ttl) if ttl else None
         print_json({"token": made, "user": user, "channel": channel, "expires_at": expires_at})
     else:
         print(made)
+
+
+def _signed_with_secret(
+    claims: dict[str, Any], loaded: LoadedSettings, *, is_for_channel: bool
+) -> str:
+    import msgspec  # noqa: PLC0415 - as above
+
+    from realtime_message.centrifugo.signatures import sign_with_hmac  # noqa: PLC0415
+    from realtime_message.settings import require_token_secret  # noqa: PLC0415
+
+    own = loaded.settings.subscription_tokens
+    is_own = is_for_channel and own.enabled
+    secret = own.hmac_secret_key if is_own else require_token_secret(loaded)
+    if not secret:
+        raise ConfigurationError(
+            "subscription_tokens.hmac_secret_key is missing: set it, or sign with --private-key"
+        )
+    return sign_with_hmac(msgspec.json.encode(claims), secret)
+
+
+def _signed_with_key(claims: dict[str, Any], file: Path, key_id: str) -> str:
+    import msgspec  # noqa: PLC0415 - as above
+
+    from realtime_message.centrifugo.public_keys import sign_with_private_key  # noqa: PLC0415
+
+    try:
+        return sign_with_private_key(msgspec.json.encode(claims), file.read_bytes(), key_id)
+    except OSError as error:
+        raise typer.BadParameter(f"--private-key {file}: {error.strerror}") from None
+    except ValueError as error:
+        raise typer.BadParameter(f"--private-key {file}: {error}") from None
 
 
 def _claims(**texts: str) -> dict[str, Any]:

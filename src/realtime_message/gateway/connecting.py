@@ -81,7 +81,7 @@ async def handle_connect(connection: Connection, command: ConnectCommand, id_: i
 
 async def _identify(connection: Connection, command: ConnectCommand) -> Identity | None:
     if command.token:
-        return _identify_by_token(connection, command.token)
+        return await _identify_by_token(connection, command.token)
     proxy = connection.engine.proxies.connect
     if proxy is None:
         return None
@@ -90,10 +90,10 @@ async def _identify(connection: Connection, command: ConnectCommand) -> Identity
     return None if outcome is None else _identify_by_outcome(connection, outcome)
 
 
-def _identify_by_token(connection: Connection, token: str) -> Identity:
+async def _identify_by_token(connection: Connection, token: str) -> Identity:
     engine = connection.engine
     try:
-        verified = engine.tokens.verify_connection(token)
+        verified = await engine.tokens.verify_connection(token)
     except TokenExpiredError:
         raise CommandError(codes.TOKEN_EXPIRED) from None
     except InvalidTokenError:

@@ -20,6 +20,7 @@ from realtime_message.gateway.hub import Hub
 from realtime_message.gateway.presence import PresenceTable
 from realtime_message.gateway.proxy import Proxies
 from realtime_message.gateway.publisher import Publisher
+from realtime_message.key_sets import make_verifier
 
 _SWEEP_SECONDS = 10.0
 
@@ -34,7 +35,7 @@ class Engine:
         configuration: read and checked.
 
     Raises:
-        ConfigurationError: a public key is not one.
+        ConfigurationError: a public key is not one, or the library for it is missing.
     """
 
     def __init__(self, configuration: GatewayConfiguration) -> None:
@@ -82,6 +83,6 @@ class Engine:
 def _verifier(path: str, token: Token) -> TokenVerifier:
     keys = msgspec.convert(token, TokenKeys, from_attributes=True)
     try:
-        return TokenVerifier(keys)
+        return make_verifier(keys)
     except ValueError as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+        raise ConfigurationError(f"{path}.{error}") from None

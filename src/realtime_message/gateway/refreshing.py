@@ -84,7 +84,7 @@ async def handle_refresh(connection: Connection, command: RefreshCommand, id_: i
         raise ConnectionClose(codes.CLOSE_BAD_REQUEST)
     engine = connection.engine
     try:
-        verified = engine.tokens.verify_connection(command.token)
+        verified = await engine.tokens.verify_connection(command.token)
     except TokenExpiredError:
         raise ConnectionClose(codes.CLOSE_EXPIRED) from None
     except InvalidTokenError:
@@ -127,7 +127,7 @@ async def handle_sub_refresh(connection: Connection, command: SubRefreshCommand,
         raise CommandError(codes.BAD_REQUEST)
     expire_at, info = 0, b""
     try:
-        verified = connection.engine.subscription_tokens.verify_subscription(command.token)
+        verified = await connection.engine.subscription_tokens.verify_subscription(command.token)
     except TokenExpiredError:
         pass
     except InvalidTokenError:

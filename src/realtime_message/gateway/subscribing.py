@@ -72,7 +72,7 @@ async def _decide(connection: Connection, channel: str, command: SubscribeComman
     is_client_refreshed = not rules.sub_refresh_proxy_enabled
     is_limited = rules_of.is_user_limited(channel, rules)
     if command.token:
-        terms = _decide_by_token(connection, channel, command.token, rules)
+        terms = await _decide_by_token(connection, channel, command.token, rules)
     elif is_limited and rules_of.is_named_in(connection.user, channel):
         terms = agree(rules, is_client_refreshed=is_client_refreshed)
     elif rules.subscribe_proxy_enabled and not is_limited:
@@ -106,11 +106,11 @@ def _with_wishes(
     )
 
 
-def _decide_by_token(
+async def _decide_by_token(
     connection: Connection, channel: str, token: str, rules: ChannelOptions
 ) -> Terms:
     try:
-        verified = connection.engine.subscription_tokens.verify_subscription(token)
+        verified = await connection.engine.subscription_tokens.verify_subscription(token)
     except TokenExpiredError:
         raise CommandError(codes.TOKEN_EXPIRED) from None
     except InvalidTokenError:

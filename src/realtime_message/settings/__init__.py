@@ -11,6 +11,8 @@ from realtime_message.settings.options import (
     LogSettings,
     RedisSettings,
     Settings,
+    SubscriptionTokenSettings,
+    TokenSettings,
     WorkerSettings,
 )
 from realtime_message.settings.redaction import redacted
@@ -26,6 +28,8 @@ __all__ = [
     "LogSettings",
     "RedisSettings",
     "Settings",
+    "SubscriptionTokenSettings",
+    "TokenSettings",
     "WorkerSettings",
     "check_settings",
     "load_settings",

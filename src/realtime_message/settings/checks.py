@@ -46,14 +46,28 @@ def require_token_secret(loaded: LoadedSettings) -> str:
 
 
 def _check_callback(loaded: LoadedSettings) -> Iterator[str]:
-    yield from _check_token_secret(loaded)
+    yield from _check_token_keys(loaded)
     yield from _check_timeouts(loaded)
     yield from _check_channel_rules(loaded.settings.callback.channels)
 
 
 def _check_gateway(loaded: LoadedSettings) -> Iterator[str]:
-    yield from _check_token_secret(loaded)
+    yield from _check_token_keys(loaded)
     yield from _check_timeouts(loaded)
+
+
+def _check_token_keys(loaded: LoadedSettings) -> Iterator[str]:
+    tokens = loaded.settings.tokens
+    if loaded.settings.callback.token_secret or not tokens.has_public_keys:
+        yield from _check_token_secret(loaded)
+    if not tokens.jwks_public_endpoint:
+        return
+    for path in ("callback.token_secret", "tokens.rsa_public_key", "tokens.ecdsa_public_key"):
+        if loaded.value(path):
+            yield (
+                f"{path} ({loaded.origins[path]}): with tokens.jwks_public_endpoint only the keys "
+                "behind it count; leave one of the two out"
+            )
 
 
 def _check_token_secret(loaded: LoadedSettings) -> Iterator[str]:

@@ -10,6 +10,7 @@ from realtime_message.settings.sections.gateway import GatewaySettings
 from realtime_message.settings.sections.log import LogSettings
 from realtime_message.settings.sections.option import Section
 from realtime_message.settings.sections.redis import Durability, RedisSettings
+from realtime_message.settings.sections.tokens import SubscriptionTokenSettings, TokenSettings
 from realtime_message.settings.sections.worker import WorkerSettings
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "RedisSettings",
     "Section",
     "Settings",
+    "SubscriptionTokenSettings",
+    "TokenSettings",
     "Who",
     "WorkerSettings",
 ]
@@ -32,6 +35,10 @@ class Settings(Section, frozen=True, kw_only=True):
 
     redis: RedisSettings = msgspec.field(default_factory=RedisSettings)
     callback: CallbackSettings = msgspec.field(default_factory=CallbackSettings)
+    tokens: TokenSettings = msgspec.field(default_factory=TokenSettings)
+    subscription_tokens: SubscriptionTokenSettings = msgspec.field(
+        default_factory=SubscriptionTokenSettings
+    )
     worker: WorkerSettings = msgspec.field(default_factory=WorkerSettings)
     gateway: GatewaySettings = msgspec.field(default_factory=GatewaySettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)

@@ -16,13 +16,18 @@ from realtime_message.centrifugo.configuration import (
     launch_environment,
 )
 from realtime_message.centrifugo.redis_engine import RedisEngine, redis_engine
+from realtime_message.centrifugo.token_keys import TokenKeys, token_keys_problems
 from realtime_message.errors import ConfigurationError, StartupError
-from realtime_message.settings import Settings
+from realtime_message.settings import Settings, TokenSettings
 from realtime_message.stack.install_folder import PROGRAM, install_folder
 
 
 def gateway_options(settings: Settings) -> GatewayOptions:
-    """Return what the gateway's configuration is made from."""
+    """Return what the gateway's configuration is made from.
+
+    Raises:
+        ConfigurationError: an option of the tokens makes no sense.
+    """
     gateway = settings.gateway
     engine = RedisEngine()
     if gateway.engine == "redis":
@@ -33,6 +38,10 @@ def gateway_options(settings: Settings) -> GatewayOptions:
         callback_url=gateway.callback_url,
         proxy_timeout_seconds=gateway.proxy_timeout_seconds,
         has_callback_secret=bool(settings.callback.secret),
+        tokens=_spoken("tokens", settings.tokens),
+        subscription_tokens=_spoken("subscription_tokens", settings.subscription_tokens)
+        if settings.subscription_tokens.enabled
+        else {},
         allowed_origins=tuple(gateway.allowed_origins),
         engine=gateway.engine,
         redis_address=engine.address,
@@ -60,9 +69,25 @@ def gateway_environment(settings: Settings, environment: Mapping[str, str]) -> d
     return kept | launch_environment(
         gateway_options(settings),
         token_secret=settings.callback.token_secret,
+        previous_token_secret=settings.callback.previous_token_secret,
+        subscription_token_secret=settings.subscription_tokens.hmac_secret_key
+        if settings.subscription_tokens.enabled
+        else "",
         api_key=settings.gateway.api_key,
         callback_secret=settings.callback.secret,
     )
+
+
+def _spoken(section: str, tokens: TokenSettings) -> dict[str, Any]:
+    """Return the values that say something and are no secret.
+
+    Raises:
+        ConfigurationError: Centrifugo would not start with them.
+    """
+    values = msgspec.structs.asdict(tokens)
+    for problem in token_keys_problems(msgspec.convert(values, TokenKeys)):
+        raise ConfigurationError(f"{section}.{problem}")
+    return {name: value for name, value in values.items() if value and name != "hmac_secret_key"}
 
 
 def write_configuration(settings: Settings, path: Path) -> None:

@@ -1,17 +1,27 @@
 """Who a client is: nobody's word but the hook's and a signed token's."""
 
+import asyncio
 import base64
 import json
+import subprocess
+import sys
 import time
 
 import pytest
 
 from realtime_message import App, ConnectEvent, ConnectReply, Refuse
+from realtime_message.callback.bound_hooks import bind_hooks
+from realtime_message.callback.events.table import make_event_handlers
+from realtime_message.callback.hooks import HookRunner
 from realtime_message.centrifugo.events import EventKind
 from realtime_message.centrifugo.tokens import make_connection_token, make_subscription_token
-from realtime_message.settings import CallbackSettings
+from realtime_message.errors import ConfigurationError
+from realtime_message.key_sets import FAILURE_PAUSE_SECONDS
+from realtime_message.settings import CallbackSettings, Settings, TokenSettings
 from support import proxy_bodies as bodies
+from support.memory_appender import MemoryAppender
 from support.proxy_bodies import Caller
+from support.token_keys import KeyPair, KeySetServer, forged_token
 
 SECRET = "a-secret-of-enough-characters-for-hmac"
 OLD_SECRET = "the-secret-that-was-used-before-this-one"
@@ -189,3 +199,78 @@ async def test_the_hook_sees_the_headers_of_the_handshake(make_caller, app) -> N
     caller.headers = {"cookie": "session=1"}
     await caller.call(body(headers={"cookie": "session=forged"}))
     assert seen == [{"cookie": "session=1"}]
+
+
+class Tokens:
+    """A caller for the settings of tokens alone."""
+
+    def __init__(self, **tokens) -> None:
+        settings = Settings(tokens=TokenSettings(**tokens))
+        self._runner = HookRunner(1)
+        hooks = bind_hooks(App(), {})
+        handlers = make_event_handlers(settings, hooks, self._runner, MemoryAppender())
+        self._caller = Caller(handlers[EventKind.connect], EventKind.connect)
+        self._runner.close()
+
+    async def ask(self, token: str):
+        return await self._caller.call(body({"token": token}))
+
+
+async def test_public_keys_verify_the_token_in_the_data() -> None:
+    """Without any shared secret; what is signed by another key is refused for good."""
+    pair = KeyPair("ES256")
+    tokens = Tokens(ecdsa_public_key=pair.public_pem, audience="app")
+    claims = {"sub": "56", "aud": "app"}
+    assert (await tokens.ask(pair.token(claims)))["result"]["user"] == "56"
+    for wrong in (
+        pair.token(),
+        KeyPair("ES256").token(claims),
+        forged_token(pair.public_pem, claims),
+        make_connection_token("", "56"),
+    ):
+        assert (await tokens.ask(wrong))["error"]["code"] == 401
+
+
+async def test_key_server_that_is_down_is_a_temporary_error() -> None:
+    """The client comes again by itself; it is neither let in nor sent away for good."""
+    pair = KeyPair("ES256")
+    server = KeySetServer()
+    try:
+        server.status = 503
+        server.serve(pair.jwk())
+        tokens = Tokens(jwks_public_endpoint=f"{server.url}/keys")
+        error = (await tokens.ask(pair.token()))["error"]
+        assert (error["code"], error["temporary"]) == (503, True)
+        server.status = 200
+        await asyncio.sleep(FAILURE_PAUSE_SECONDS)
+        assert (await tokens.ask(pair.token()))["result"]["user"] == "56"
+        assert (await tokens.ask(pair.token(kid="other")))["error"]["code"] == 401
+    finally:
+        server.close()
+
+
+def test_wrong_options_of_tokens_are_named() -> None:
+    """At the start, with the setting's name."""
+    with pytest.raises(ConfigurationError, match=r"tokens\.rsa_public_key: it is no PEM"):
+        Tokens(rsa_public_key="nonsense")
+
+
+def test_missing_library_is_told(monkeypatch) -> None:
+    """In one sentence that says what to install."""
+    for name in [one for one in sys.modules if one.split(".")[0] == "cryptography"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "realtime_message.centrifugo.public_keys", raising=False)
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    for options in ({"rsa_public_key": "x"}, {"jwks_public_endpoint": "https://keys.example/"}):
+        with pytest.raises(ConfigurationError, match=r"pip install .*\[asymmetric\]"):
+            Tokens(**options)
+
+
+def test_hmac_needs_no_cryptography_library() -> None:
+    """It costs each process 9 MB, so it is loaded for public keys only."""
+    code = (
+        "import sys; import realtime_message.callback.service, realtime_message.gateway.server;"
+        "print([m for m in sys.modules if m.startswith(('cryptography.hazmat', 'httpx'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -11,6 +11,7 @@ from realtime_message.cli.application import application
 from realtime_message.cli.subscribe import _line
 from realtime_message.client.subscriber import Publication
 from realtime_message.partitions import partition_of
+from support.token_keys import KeyPair
 
 KEY = "k" * 32
 
@@ -73,6 +74,20 @@ def test_token_has_the_claims_that_were_asked_for() -> None:
     )
     assert claims["exp"] - claims["iat"] == 3600
     assert "exp" not in jwt.decode(_rtm("token", "ada", "--ttl", "0").strip(), KEY, ["HS256"])
+
+
+def test_token_signed_with_a_private_key(tmp_path: Path) -> None:
+    """Needs no secret; the key's id is in the header."""
+    pair = KeyPair("ES384")
+    file = tmp_path / "key.pem"
+    file.write_text(pair.private_pem)
+    made = _rtm("token", "ada", "--private-key", str(file), "--key-id", "k9").strip()
+    assert jwt.decode(made, pair.private.public_key(), ["ES384"])["sub"] == "ada"
+    assert jwt.get_unverified_header(made)["kid"] == "k9"
+    for wrong in (tmp_path / "none.pem", Path(__file__)):
+        done = CliRunner().invoke(application, ["token", "ada", "--private-key", str(wrong)])
+        assert done.exit_code == 2
+        assert "--private-key" in done.output
 
 
 def test_subscription_token_names_its_channel() -> None:

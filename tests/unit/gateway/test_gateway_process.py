@@ -85,5 +85,5 @@ def test_port_in_use_is_named(path):
 def test_broken_public_key_is_named(path):
     """Found at the start, with the option's path."""
     environ = {"CENTRIFUGO_CLIENT_TOKEN_RSA_PUBLIC_KEY": "no key"}
-    with pytest.raises(ConfigurationError, match=r"client\.token: the RS public key"):
+    with pytest.raises(ConfigurationError, match=r"client\.token\.rsa_public_key: it is no PEM"):
         run_gateway(read_configuration(path, environ))

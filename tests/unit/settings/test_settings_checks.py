@@ -98,3 +98,18 @@ def test_all_parts_are_checked_when_none_is_named() -> None:
         check_settings(load_settings({"PARTITIONS": "9"}, search_file=False))
     assert str(caught.value).count("callback.token_secret") == 1
     assert "worker.partitions" in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["callback", "gateway"])
+@pytest.mark.parametrize("name", ["rsa_public_key", "ecdsa_public_key", "jwks_public_endpoint"])
+def test_public_keys_need_no_shared_secret(part: str, name: str) -> None:
+    """Who signs with a private key has no secret to share."""
+    assert _check(part, callback__token_secret="", **{f"tokens__{name}": "http://x"}) == ""
+
+
+@pytest.mark.parametrize("other", ["callback.token_secret", "tokens.rsa_public_key"])
+def test_key_set_stands_alone(other: str) -> None:
+    """Centrifugo would ignore the other key without a word."""
+    flags = {"callback__token_secret": "", "tokens__jwks_public_endpoint": "http://x"}
+    text = _check("callback", **flags | {other.replace(".", "__"): KEY})
+    assert text.startswith(f"{other} (command line): with tokens.jwks_public_endpoint")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_message.errors import StartupError
+from realtime_message.errors import ConfigurationError, StartupError
 from realtime_message.settings import load_settings
 from realtime_message.stack import valkey
 from realtime_message.stack.browser import has_display
@@ -83,6 +83,34 @@ def test_gateway_gets_its_secrets_by_environment_alone() -> None:
     assert given["PATH"] == "/bin"
     assert "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY" not in given
     assert "RTM_LOG__LEVEL" not in given
+
+
+def test_gateway_gets_what_tokens_are_verified_with() -> None:
+    """In Centrifugo's names; the secrets among it by environment."""
+    values = {
+        "callback.previous_token_secret": "p" * 32,
+        "tokens.rsa_public_key": "a PEM",
+        "tokens.issuer_regex": "^me",
+        "subscription_tokens.enabled": True,
+        "subscription_tokens.hmac_secret_key": "s" * 32,
+        "subscription_tokens.audience": "rooms",
+    }
+    settings = load_settings({}, flags=values, search_file=False).settings
+    client = gateway_configuration(settings)["client"]
+    assert client["token"] == {"rsa_public_key": "a PEM", "issuer_regex": "^me"}
+    assert client["subscription_token"] == {"enabled": True, "audience": "rooms"}
+    given = gateway_environment(settings, {})
+    assert given["CENTRIFUGO_CLIENT_TOKEN_HMAC_PREVIOUS_SECRET_KEY"] == "p" * 32
+    assert given["CENTRIFUGO_CLIENT_SUBSCRIPTION_TOKEN_HMAC_SECRET_KEY"] == "s" * 32
+
+
+def test_options_of_tokens_that_make_no_sense_are_named() -> None:
+    """Centrifugo would not start with them, and its words do not name our setting."""
+    for section in ("tokens", "subscription_tokens"):
+        values = {f"{section}.audience_regex": "(", "subscription_tokens.enabled": True}
+        settings = load_settings({}, flags=values, search_file=False).settings
+        with pytest.raises(ConfigurationError, match=rf"^{section}\.audience_regex: .*regular"):
+            gateway_configuration(settings)
 
 
 @pytest.mark.parametrize(

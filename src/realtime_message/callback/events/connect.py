@@ -31,14 +31,18 @@ from realtime_message.centrifugo.subscription_options import decode_payload
 from realtime_message.centrifugo.tokens import (
     ConnectionToken,
     InvalidTokenError,
+    KeysUnavailableError,
     TokenExpiredError,
     TokenKeys,
     TokenVerifier,
 )
-from realtime_message.errors import Refuse
-from realtime_message.settings import CallbackSettings
+from realtime_message.errors import ConfigurationError, Refuse
+from realtime_message.key_sets import make_verifier
+from realtime_message.settings import Settings
 from realtime_message.telemetry.callback_metrics import Outcome
+from realtime_message.telemetry.logs import get_logger
 
+_log = get_logger("callback.connect")
 _decode = event_decoder(ConnectEvent)
 
 
@@ -53,20 +57,17 @@ _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class ConnectHandler:
-    """The event handler of connect."""
+    """The event handler of connect.
 
-    def __init__(
-        self, settings: CallbackSettings, hook: BoundHook | None, runner: HookRunner
-    ) -> None:
+    Raises:
+        ConfigurationError: a key of tokens is none, or the library for it is missing.
+    """
+
+    def __init__(self, settings: Settings, hook: BoundHook | None, runner: HookRunner) -> None:
         self._hook = hook
         self._runner = runner
-        self._allow_anonymous = settings.allow_anonymous
-        self._verifier = TokenVerifier(
-            TokenKeys(
-                hmac_secret_key=settings.token_secret,
-                hmac_previous_secret_key=settings.previous_token_secret,
-            )
-        )
+        self._allow_anonymous = settings.callback.allow_anonymous
+        self._verifier = _make_verifier(settings)
 
     def handle(self, body: bytes, exchange: Exchange) -> None:
         """Answer one connect event."""
@@ -77,12 +78,10 @@ class ConnectHandler:
             return
 
         def go_on(reply: ConnectReply | None) -> None:
-            try:
-                decision = self._identify(event) if reply is None else reply
-            except Refuse as refusal:
-                exchange.obey(refusal)
+            if reply is None:
+                exchange.run(self._answer_by_token(event, exchange))
             else:
-                exchange.answer(Outcome.accepted, encode_result(decision))
+                exchange.answer(Outcome.accepted, encode_result(reply))
 
         if self._hook is None:
             go_on(None)
@@ -91,11 +90,24 @@ class ConnectHandler:
             event = msgspec.structs.replace(event, headers=dict(exchange.headers))
             self._runner.run(exchange, self._hook, event, ConnectReply, go_on)
 
-    def _identify(self, event: ConnectEvent) -> ConnectReply:
+    async def _answer_by_token(self, event: ConnectEvent, exchange: Exchange) -> None:
+        try:
+            reply = await self._identify(event)
+        except KeysUnavailableError as error:
+            _log.warning("token.not_verified", client=event.client, reason=str(error))
+            exchange.fail(Code.UNAVAILABLE, "the token cannot be verified now; try again")
+        except Refuse as refusal:
+            exchange.obey(refusal)
+        else:
+            exchange.answer(Outcome.accepted, encode_result(reply))
+
+    async def _identify(self, event: ConnectEvent) -> ConnectReply:
         try:
             token = _token(event)
             if token:
-                return _reply(self._verifier.verify_connection(token))
+                return _reply(await self._verifier.verify_connection(token))
+        except KeysUnavailableError:
+            raise
         except (TokenExpiredError, InvalidTokenError) as error:
             raise Refuse(Code.UNAUTHENTICATED, f"data.token: {error}") from None
         except MalformedEventError as error:
@@ -103,6 +115,20 @@ class ConnectHandler:
         if self._allow_anonymous:
             return ConnectReply()
         raise Refuse(Code.UNAUTHENTICATED, "connect with a token: there is none in data.token")
+
+
+def _make_verifier(settings: Settings) -> TokenVerifier:
+    tokens = settings.tokens
+    try:
+        return make_verifier(
+            TokenKeys(
+                hmac_secret_key=settings.callback.token_secret,
+                hmac_previous_secret_key=settings.callback.previous_token_secret,
+                **{name: getattr(tokens, name) for name in tokens.__struct_fields__},
+            )
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"tokens.{error}") from None
 
 
 def _token(event: ConnectEvent) -> str:

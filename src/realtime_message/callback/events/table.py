@@ -30,13 +30,13 @@ def make_event_handlers(
         appender: where messages go.
 
     Raises:
-        ConfigurationError: the access rules make no sense.
+        ConfigurationError: the access rules make no sense, or a key of tokens is none.
     """
     callback = settings.callback
     admission = Admission(callback, settings.redis.partition_count)
     limits = RateLimits(callback)
     return {
-        EventKind.connect: ConnectHandler(callback, hooks.connect, runner),
+        EventKind.connect: ConnectHandler(settings, hooks.connect, runner),
         EventKind.refresh: RefreshHandler(hooks.refresh, runner),
         EventKind.subscribe: SubscribeHandler(hooks.subscribe, runner, admission),
         EventKind.sub_refresh: SubRefreshHandler(hooks.sub_refresh, runner),
