@@ -18,8 +18,8 @@ from realtime_message.centrifugo.tokens import make_connection_token, make_subsc
 from realtime_message.errors import ConfigurationError
 from realtime_message.key_sets import FAILURE_PAUSE_SECONDS
 from realtime_message.settings import CallbackSettings, Settings, TokenSettings
+from realtime_message.testing.memory.appender import MemoryAppender
 from support import proxy_bodies as bodies
-from support.memory_appender import MemoryAppender
 from support.proxy_bodies import Caller
 from support.token_keys import KeyPair, KeySetServer, forged_token
 
