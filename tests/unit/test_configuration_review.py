@@ -113,6 +113,18 @@ MISTAKES: list[tuple[dict[str, Any], str, str, str]] = [
         "gateway.callback_url",
     ),
     (
+        {f"{PUBLISH}/http_headers": ["Cookie"]},
+        "warning",
+        "channel.proxy.publish.http_headers",
+        "half its speed",
+    ),
+    (
+        {f"{PUBLISH}/emulated_headers": ["Authorization"]},
+        "warning",
+        "channel.proxy.publish.emulated_headers",
+        "half its speed",
+    ),
+    (
         {f"{PUBLISH}/include_connection_meta": False},
         "warning",
         "channel.proxy.publish.include_connection_meta",

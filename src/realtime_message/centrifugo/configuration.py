@@ -52,9 +52,12 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
         events: the proxy events that the callback service answers.
         proxy_timeout_seconds: how long the gateway waits for the callback service.
         has_callback_secret: whether every call carries the shared secret.
-        forwarded_headers: headers of the client's handshake that every call carries.
-        emulated_headers: headers that browsers send inside the connect command; a client can put
-            anything there.
+        forwarded_headers: headers of the client's handshake that the connect event carries. The
+            other events carry none: heads that differ from client to client would cost the publish
+            route most of its speed (decision 0005), and what a connection shall be known by later
+            belongs into its `meta`.
+        emulated_headers: headers that browsers send inside the connect command, carried by the
+            connect event; a client can put anything there.
         tokens: what `client.token` holds beside secrets, such as `rsa_public_key`.
         subscription_tokens: the same of `client.subscription_token`; empty: as `tokens`.
         allowed_origins: origins whose pages may connect; none lets only clients without an Origin
@@ -180,13 +183,14 @@ def _proxy(options: GatewayOptions, event: EventName) -> dict[str, Any]:
     proxy: dict[str, Any] = {
         "endpoint": f"{options.callback_url.rstrip('/')}/centrifugo/{event}",
         "timeout": format_duration(options.proxy_timeout_seconds),
-        "http_headers": list(options.forwarded_headers),
     }
-    if options.emulated_headers:
-        proxy["emulated_headers"] = list(options.emulated_headers)
     if event != "connect":
         # What the connect reply or the token attached to the connection; connect itself has none.
         proxy["include_connection_meta"] = True
+    else:
+        proxy["http_headers"] = list(options.forwarded_headers)
+        if options.emulated_headers:
+            proxy["emulated_headers"] = list(options.emulated_headers)
     if options.has_callback_secret:
         proxy["http"] = {
             "static_headers": {CALLBACK_SECRET_HEADER: f"${{{_CALLBACK_SECRET_VARIABLE}}}"}

@@ -95,7 +95,7 @@ class ConnectEvent(WithData, frozen=True, kw_only=True, gc=False):
         version: the client's version, if it says one.
         channels: the server-side subscriptions that it asks for.
         headers: headers of the client's handshake that the gateway passes on, by their names in
-            lower case.
+            lower case. No other event has them; put what its hooks need into the reply's `meta`.
     """
 
     name: str = ""

@@ -126,6 +126,15 @@ def _proxy_findings(
     yield from _endpoint_findings(where, endpoint, expected, event)
     yield from _timeout_findings(options.where(f"{path}.timeout"), proxy, expected)
     yield from _secret_findings(options, path, proxy, endpoint, expected)
+    if event == "publish" and (proxy.get("http_headers") or proxy.get("emulated_headers")):
+        name = "http_headers" if proxy.get("http_headers") else "emulated_headers"
+        yield warning(
+            options.where(f"{path}.{name}"),
+            "passes headers of the clients on with each publish: their requests differ then, and "
+            "the callback service parses every one anew, at half its speed",
+            "take it out; headers of connect are enough, and meta carries on what a hook makes of "
+            "them",
+        )
     if event != "connect" and not is_true(proxy.get("include_connection_meta")):
         yield warning(
             f"{path}.include_connection_meta",

@@ -121,8 +121,38 @@ async def test_closed_idle_connection_is_replaced(connect, rig):
         assert "publish" in await client.request("publish", channel=unique(), data=1)
 
 
+async def test_headers_are_forwarded_on_connect_alone(connect, rig):
+    """The requests of all clients' publishes are alike then, which makes them cheap."""
+    heads = []
+    for agent in ("browser/1", "browser/2"):
+        client = await RawClient.open(rig.url, user_agent_header=agent)
+        await client.request("connect", headers={"X-Emulated": "e1"})
+        await client.request("publish", channel=unique(), data=1)
+        heads.append(rig.callback.calls("publish")[-1].headers)
+        await client.close()
+    assert [call.header("User-Agent") for call in rig.callback.calls("connect")] == [
+        "browser/1",
+        "browser/2",
+    ]
+    first, second = ([(n, v) for n, v in head if n.lower() != "content-length"] for head in heads)
+    assert first == second
+    assert "X-Callback-Secret".lower() in [name.lower() for name, _ in first]
+
+
+@pytest.mark.gateway(
+    changes={
+        "channel": {
+            "proxy": {
+                "publish": {
+                    "http_headers": ["Cookie", "X-Real-Ip", "User-Agent"],
+                    "emulated_headers": ["X-Emulated"],
+                }
+            }
+        }
+    }
+)
 async def test_handshake_headers_are_forwarded_by_name(connect, rig):
-    """Listed headers reach every event, others none; a forged secret is overridden."""
+    """Listed headers reach the event, others none; a forged secret is overridden."""
     client = await RawClient.open(
         rig.url,
         additional_headers={
