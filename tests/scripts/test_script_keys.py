@@ -12,6 +12,7 @@ from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
 from realtime_message.streams.contracts import Dedup
 from realtime_message.streams.leases import RedisLeaseRenewer
+from realtime_message.streams.letter_selection import LetterPlace
 from realtime_message.streams.pipeline import Pipeline
 from realtime_message.streams.scripts import Script, load_script
 from realtime_message.streams.session import Session
@@ -70,6 +71,9 @@ async def test_keys_of_every_script_share_a_slot(
     await streams._session.run("XGROUP", "DESTROY", streams.keys.stream(0), streams.keys.group(0))
     await reader.cycle([], 10)
     await reader.bury(entry, reason="r", error="e", attempts=1)
+    (letter,) = await streams.dead_letters.list_page(0, 1)
+    assert await streams.replayer.replay(LetterPlace((1, 1), 0, letter.id))
+    await streams.replayer._replay_there(letter, 1, [b"payload", b"x"])
     await streams.trimmer.trim(0, 0)
     parker = streams.parker(lease)
     await parker.park("c")

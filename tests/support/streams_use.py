@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from realtime_message.message import encode_message
+from realtime_message.partitions import partition_of
 from realtime_message.settings import ChannelDurability
 from realtime_message.streams import Streams
 from realtime_message.streams.contracts import Dedup, Lease, PartitionReader
+from realtime_message.streams.letter_selection import LetterPlace
+from support.messages import message
 
 
 async def use_everything(streams: Streams, durabilities: Iterable[ChannelDurability] = ()) -> None:
-    """Append, read, retry, bury, trim, restore, inspect, lease, and be a member.
+    """Append, read, retry, bury, replay, trim, restore, inspect, lease, and be a member.
 
     Args:
         streams: open, with two partitions or more, nothing in them.
@@ -45,7 +49,7 @@ async def use_everything(streams: Streams, durabilities: Iterable[ChannelDurabil
     await appender.append(0, b"4")
     await _park(streams, lease, reader)
     await streams.trimmer.trim(0, 0)
-    await streams.dead_letters.list_page(0, 10)
+    await _replay(streams)
     await streams.inspect.partitions()
     await streams.leases.release(lease)
     await streams.leases.acquire(1, "w", 60)
@@ -64,3 +68,18 @@ async def _park(streams: Streams, lease: Lease, reader: PartitionReader) -> None
     assert not await parker.unpark("c")
     assert await streams.parked_channels.resume(0, "c")
     await streams.parked_channels.list_parked(0)
+
+
+async def _replay(streams: Streams) -> None:
+    """Leave a dead letter here, and the mark of one whose message belongs to partition 1."""
+    channel = next(c for c in map(str, range(100)) if partition_of(c, 2) == 1)
+    payload = encode_message(message(channel))
+    buried = ("entry_id", "1-1", "reason", "r", "error", "e", "attempts", 1)
+    key = streams.keys.dead_letters(0)
+    for text in (payload, b"no message", b"no message"):
+        await streams._session.run("XADD", key, "*", "payload", text, *buried)
+    places = [LetterPlace((1, 1), 0, letter.id) async for letter in streams.dead_letters.scan(0)]
+    assert len(places) == 4
+    assert all([outcome async for outcome in streams.replayer.replay_all(places[:-1])])
+    await streams._session.run("HSET", streams.keys.replayed(1), "0:1-1", "1-1")
+    await streams.replayer.forget_marks()

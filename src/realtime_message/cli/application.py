@@ -9,7 +9,9 @@ import typer
 from realtime_message.cli import (
     callback,
     centrifugo,
+    channels,
     config,
+    dead_letters,
     gateway,
     leases,
     partitions,
@@ -65,4 +67,6 @@ application.command("subscribe")(subscribe.subscribe)
 application.add_typer(partitions.group)
 application.command("workers")(workers.workers)
 application.add_typer(leases.group)
+application.add_typer(dead_letters.group)
+application.add_typer(channels.group)
 application.add_typer(config.group)

@@ -1,27 +1,46 @@
-"""Dead letters: messages that were given up, kept with the reason."""
+"""Dead letters: messages that were given up, kept with the reason, until replayed or purged."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
 
+from realtime_message.streams.entry_waiter import id_parts
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.session import Session
+
+#: Of an entry that was replayed: the id that the message had when it was given up first.
+REPLAY_OF = b"replay_of"
+
+_PAGE = 100
+_NAME = re.compile(r"(\d{1,4}):(\d{1,20}-\d{1,20})")
+
+
+class _Named(msgspec.Struct):
+    """What a payload must at least say to belong to a channel."""
+
+    id: str = ""
+    channel: str = ""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A message that was given up.
 
     Attributes:
-        id: its id among the dead letters.
+        id: its id among the dead letters of its partition.
         partition: where it came from.
         entry_id: the id that it had in the stream.
         payload: its payload; empty if it had none.
         reason: which rule gave it up.
         error: what went wrong at the last attempt.
         attempts: how many there were.
+        worker: the member that gave it up; empty if it was not written down.
         buried_at: when, in seconds since 1970 by the server's clock.
+        first_entry_id: the id that it had before it was ever replayed.
+        fields: all fields of the entry, names and values in turn, without those of the dead letter.
     """
 
     id: str
@@ -31,20 +50,69 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     error: str
     attempts: int
+    worker: str
     buried_at: float
+    first_entry_id: str
+    fields: tuple[bytes, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called among all partitions: `PARTITION:ID`."""
+        return f"{self.partition}:{self.id}"
+
+    @property
+    def first_seen_at(self) -> float:
+        """When the message was stored at first, in seconds since 1970 by the server's clock."""
+        return id_parts(self.first_entry_id)[0] / 1000
+
+    @property
+    def channel(self) -> str | None:
+        """The message's channel; None if the payload is no message."""
+        return self._named.channel or None
+
+    @property
+    def message_id(self) -> str:
+        """The message's own id; empty if the payload is no message."""
+        return self._named.id
+
+    @property
+    def _named(self) -> _Named:
+        try:
+            return msgspec.json.decode(self.payload, type=_Named)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return _Named()
+
+
+def parse_name(name: str) -> tuple[int, str]:
+    """Return partition and id of a dead letter's name.
+
+    Raises:
+        ValueError: it is no such name.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise ValueError(f"{name!r} is no dead letter's id: expected one such as 3:1764000000000-0")
+    return int(found[1]), found[2]
 
 
 class RedisDeadLetters:
-    """Reads dead letters.
+    """Reads and removes dead letters.
 
     Args:
         session: where the commands go.
         keys: the key names.
+        partition_count: how many partitions there are.
     """
 
-    def __init__(self, session: Session, keys: Keys) -> None:
+    def __init__(self, session: Session, keys: Keys, partition_count: int) -> None:
         self._session = session
         self._keys = keys
+        self._partition_count = partition_count
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """The partitions that may have some."""
+        return range(self._partition_count)
 
     async def list_page(self, partition: int, count: int, after: str = "0-0") -> list[DeadLetter]:
         """Return up to `count` dead letters of a partition after an id, the oldest first."""
@@ -59,18 +127,49 @@ class RedisDeadLetters:
         )
         return _dead_letter(partition, *rows[0]) if rows else None
 
+    async def scan(self, partition: int, after: str = "0-0") -> AsyncIterator[DeadLetter]:
+        """Yield a partition's dead letters after an id, the oldest first, a page at a time."""
+        while page := await self.list_page(partition, _PAGE, after):
+            for letter in page:
+                yield letter
+            after = page[-1].id
+
+    async def remove(self, partition: int, ids: Sequence[str]) -> int:
+        """Delete dead letters for good; return how many there were."""
+        return int(await self._session.run("XDEL", self._keys.dead_letters(partition), *ids))
+
+    async def now(self) -> float:
+        """Return the server's time, in seconds since 1970."""
+        seconds, microseconds = await self._session.run("TIME")
+        return int(seconds) + int(microseconds) / 1_000_000
+
 
 def _dead_letter(partition: int, dead_id: bytes, fields: list[Any]) -> DeadLetter:
     # The entry's own fields come first and ours last: ours win where a name is used twice.
     named = dict(zip(fields[::2], fields[1::2], strict=True))
+    own = _own_fields(fields)
     identifier = str(dead_id, "ascii")
+    entry_id = named.get(b"entry_id", dead_id).decode()
+    first = dict(zip(own[::2], own[1::2], strict=True)).get(REPLAY_OF, b"").decode()
     return DeadLetter(
         id=identifier,
         partition=partition,
-        entry_id=named.get(b"entry_id", b"").decode(),
+        entry_id=entry_id,
         payload=named.get(b"payload", b""),
         reason=named.get(b"reason", b"").decode(errors="replace"),
         error=named.get(b"error", b"").decode(errors="replace"),
         attempts=int(named.get(b"attempts", b"0")),
-        buried_at=int(identifier.partition("-")[0]) / 1000,
+        worker=named.get(b"worker", b"").decode(errors="replace"),
+        buried_at=id_parts(identifier)[0] / 1000,
+        first_entry_id=first or entry_id,
+        fields=own,
     )
+
+
+def _own_fields(fields: list[Any]) -> tuple[bytes, ...]:
+    """Return the fields before ours, which begin with the last one that is called entry_id."""
+    names = fields[::2]
+    if b"entry_id" not in names:
+        return tuple(fields)
+    last = len(names) - 1 - names[::-1].index(b"entry_id")
+    return tuple(fields[: last * 2])

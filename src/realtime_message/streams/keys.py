@@ -37,6 +37,14 @@ class Keys:
         """Sorted set of the partition's parked channels."""
         return self._beside(partition, "parked")
 
+    def parked_notes(self, partition: int) -> str:
+        """Hash: since when and why each of the partition's channels is parked."""
+        return self._beside(partition, "parked_notes")
+
+    def replayed(self, partition: int) -> str:
+        """Hash: dead letters of other partitions that were appended to this one again."""
+        return self._beside(partition, "replayed")
+
     def aside(self, partition: int, digest: str) -> str:
         """Stream of a parked channel's entries that were set aside."""
         return f"{self._beside(partition, 'parked')}:{digest}"

@@ -31,17 +31,29 @@ class ParkedChannel(msgspec.Struct, frozen=True, kw_only=True):
         partition: where it lives.
         is_resuming: whether what was set aside is being handled again.
         entry_count: how many entries are set aside.
+        parked_at: since when, in seconds since 1970 by the server's clock; None if it was not
+            written down.
+        reason: why its message was given up; empty if it was not written down.
     """
 
     channel: str
     partition: int
     is_resuming: bool
     entry_count: int
+    parked_at: float | None = None
+    reason: str = ""
 
 
 def channel_digest(channel: str) -> str:
     """Return what stands for a channel in a key; channels' own names may have any length."""
     return blake2b(channel.encode(), digest_size=16).hexdigest()
+
+
+async def read_states(session: Session, key: str) -> dict[str, bool]:
+    """Return the parked channels of a partition, each with whether it is being resumed."""
+    flat = await session.run("ZRANGE", key, 0, -1, "WITHSCORES")
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return {name.decode(): int(score) == _RESUMING for name, score in pairs}
 
 
 class RedisParkedChannels:
@@ -50,44 +62,57 @@ class RedisParkedChannels:
     Args:
         session: where the commands go.
         keys: the key names.
+        partition_count: how many partitions there are.
     """
 
-    def __init__(self, session: Session, keys: Keys) -> None:
+    def __init__(self, session: Session, keys: Keys, partition_count: int) -> None:
         self._session = session
         self._keys = keys
+        self._partition_count = partition_count
+
+    async def list_all(self) -> list[ParkedChannel]:
+        """Return the parked channels of all partitions. Raises StreamsError."""
+        return [
+            channel
+            for partition in range(self._partition_count)
+            for channel in await self.list_parked(partition)
+        ]
 
     async def list_parked(self, partition: int) -> list[ParkedChannel]:
         """Return the parked channels of a partition by name. Raises StreamsError."""
-        states = await self.states(partition)
+        states = await read_states(self._session, self._keys.parked(partition))
         if not states:
             return []
-        counts = await self._session.call(
-            *[("XLEN", self._keys.aside(partition, channel_digest(name))) for name in states]
+        notes, *counts = await self._session.call(
+            ("HMGET", self._keys.parked_notes(partition), *states),
+            *[("XLEN", self._keys.aside(partition, channel_digest(name))) for name in states],
         )
-        return [
-            ParkedChannel(
-                channel=name,
-                partition=partition,
-                is_resuming=is_resuming,
-                entry_count=int(count),
+        for reply in (notes, *counts):
+            if isinstance(reply, StreamsError):
+                raise reply
+        shown = []
+        for (name, is_resuming), note, count in zip(states.items(), notes, counts, strict=True):
+            since_ms, _, reason = (note or b"").decode(errors="replace").partition(" ")
+            shown.append(
+                ParkedChannel(
+                    channel=name,
+                    partition=partition,
+                    is_resuming=is_resuming,
+                    entry_count=int(count),
+                    parked_at=int(since_ms) / 1000 if since_ms else None,
+                    reason=reason,
+                )
             )
-            for (name, is_resuming), count in sorted(zip(states.items(), counts, strict=True))
-        ]
-
-    async def states(self, partition: int) -> dict[str, bool]:
-        """Return the parked channels of a partition, each with whether it is being resumed."""
-        flat = await self._session.run("ZRANGE", self._keys.parked(partition), 0, -1, "WITHSCORES")
-        pairs = zip(flat[::2], flat[1::2], strict=True)
-        return {name.decode(): int(score) == _RESUMING for name, score in pairs}
+        return sorted(shown, key=lambda parked: parked.channel)
 
     async def resume(self, partition: int, channel: str) -> bool:
         """Ask for a channel to go on; False if it is not parked.
 
         The owner of the partition sees it within about a second.
         """
-        if channel not in await self.states(partition):
-            return False
         key = self._keys.parked(partition)
+        if channel not in await read_states(self._session, key):
+            return False
         await self._session.run("ZADD", key, "XX", _RESUMING, channel)
         return True
 
@@ -107,19 +132,18 @@ class RedisChannelParker:
         self._session = session
         self._keys = keys
         self._lease = lease
-        self._shown = RedisParkedChannels(session, keys)
 
     async def states(self) -> dict[str, bool]:
         """Return the parked channels, each with whether it is being resumed."""
-        return await self._shown.states(self._lease.partition)
+        return await read_states(self._session, self._parked)
 
-    async def park(self, channel: str) -> None:
-        """Hold a channel back."""
-        await self._run("channel_park", [self._parked, self._epoch], channel)
+    async def park(self, channel: str, reason: str = "") -> None:
+        """Hold a channel back; `reason` says why its message was given up."""
+        await self._run("channel_park", [self._parked, self._epoch, self._notes], channel, reason)
 
     async def unpark(self, channel: str) -> bool:
         """Let a channel go on; False if entries are still set aside."""
-        keys = [self._parked, self._epoch, self._aside(channel)]
+        keys = [self._parked, self._epoch, self._aside(channel), self._notes]
         return bool(await self._run("channel_unpark", keys, channel))
 
     async def set_aside(self, channel: str, entry: Entry) -> None:
@@ -174,7 +198,8 @@ class RedisChannelParker:
         next_id = f"{milliseconds}-{int(number) + 1}"
         dead = self._keys.dead_letters(self._lease.partition)
         keys = [self._aside(channel), self._epoch, dead, self._attempts(channel)]
-        await self._run("aside_finish", keys, entry_id, next_id, reason, error, attempts)
+        given = (entry_id, next_id, reason, error, attempts)
+        await self._run("aside_finish", keys, *given, self._lease.holder)
 
     @property
     def _parked(self) -> str:
@@ -183,6 +208,10 @@ class RedisChannelParker:
     @property
     def _epoch(self) -> str:
         return self._keys.epoch(self._lease.partition)
+
+    @property
+    def _notes(self) -> str:
+        return self._keys.parked_notes(self._lease.partition)
 
     def _aside(self, channel: str) -> str:
         return self._keys.aside(self._lease.partition, channel_digest(channel))

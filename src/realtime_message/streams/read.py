@@ -121,7 +121,8 @@ class RedisPartitionReader:
 
     async def bury(self, entry: Entry, *, reason: str, error: str, attempts: int) -> None:
         """Move an entry to the dead letters. See contracts.PartitionReader.bury."""
-        arguments = (self._group, entry.id, entry.payload or b"", reason, error, attempts)
+        given = (self._group, entry.id, entry.payload or b"", reason, error, attempts)
+        arguments = (*given, self._lease.holder)
         await self._run_fenced("entry_dead_letter", [self._dead_key], arguments)
         self._forget([entry.id])
 

@@ -21,6 +21,7 @@ from realtime_message.streams.members import RedisMemberStore
 from realtime_message.streams.oldest import find_oldest
 from realtime_message.streams.parked import RedisChannelParker, RedisParkedChannels
 from realtime_message.streams.read import RedisPartitionReader
+from realtime_message.streams.replay import RedisReplayer
 from realtime_message.streams.session import Session
 from realtime_message.streams.startup import check_server, wait_until_ready
 from realtime_message.streams.trim import RedisStreamTrimmer
@@ -36,7 +37,8 @@ class Streams:
         leases: takes and gives back leases.
         members: who is there, and who should own what.
         trimmer: removes handled entries.
-        dead_letters: reads what was given up.
+        dead_letters: reads and removes what was given up.
+        replayer: puts it back into its stream.
         parked_channels: shows and resumes channels that are held back.
         inspect: what an operator sees.
         backlog: which partitions take no more for now; looked at while there is an appender.
@@ -54,8 +56,13 @@ class Streams:
         self.leases = RedisLeaseStore(self._session, self.keys)
         self.members = RedisMemberStore(self._session, self.keys)
         self.trimmer = RedisStreamTrimmer(self._session, self.keys)
-        self.dead_letters = RedisDeadLetters(self._session, self.keys)
-        self.parked_channels = RedisParkedChannels(self._session, self.keys)
+        self.dead_letters = RedisDeadLetters(self._session, self.keys, settings.partition_count)
+        self.replayer = RedisReplayer(
+            self._session, self.keys, self.dead_letters, settings.partition_count
+        )
+        self.parked_channels = RedisParkedChannels(
+            self._session, self.keys, settings.partition_count
+        )
         self.inspect = Inspector(self._session, self.keys, settings.partition_count)
         self.backlog = Backlog(self.inspect, settings)
         self._sampling: asyncio.Task[None] | None = None

@@ -38,7 +38,7 @@ class ChannelParker(Protocol):
         """Return the parked channels, each with whether it is being resumed."""
         ...
 
-    async def park(self, channel: str) -> None:
+    async def park(self, channel: str, reason: str = "") -> None:
         """Hold a channel back."""
         ...
 
@@ -118,9 +118,9 @@ class Parking:
             self._held.let_go(delivery)
         return True
 
-    async def park(self, channel: str) -> None:
+    async def park(self, channel: str, reason: str) -> None:
         """Hold a channel back, from its next message on."""
-        await self._call(lambda: self.parker.park(channel))
+        await self._call(lambda: self.parker.park(channel, reason))
         self.channels[channel] = False
         log.error("channel.parked", channel=channel, partition=self._held.number)
 

@@ -142,7 +142,7 @@ class Settler:
         """Give a message up for good, and hold its channel back if that is the policy."""
         if self._halts_channels:
             # First: if we end in between, the message is set aside and not passed over.
-            await delivery.held.parking.park(delivery.message.channel)
+            await delivery.held.parking.park(delivery.message.channel, decision.reason)
         await self._bury(delivery, decision, took_seconds)
 
     async def _bury(self, delivery: Delivery, decision: Decision, took_seconds: float) -> None:

@@ -12,13 +12,14 @@
 -- ARGV[4] reason      text: which rule gave it up; empty if it was handled
 -- ARGV[5] error       text: what went wrong at the last attempt
 -- ARGV[6] attempts    integer: how many there were
+-- ARGV[7] worker      text: who gave it up
 --
 -- Reply: 1 if it was there, 0 if it was removed before; nil if the epoch has moved.
 -- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
 
 local aside, epoch, dead, tried = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local held_epoch, id, next_id = ARGV[1], ARGV[2], ARGV[3]
-local reason, error_text, attempts = ARGV[4], ARGV[5], ARGV[6]
+local reason, error_text, attempts, worker = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
 if redis.call('GET', epoch) ~= held_epoch then
   return nil
@@ -29,7 +30,8 @@ if not found then
 end
 if reason ~= '' then
   local fields = found[2]
-  for _, part in ipairs({'reason', reason, 'error', error_text, 'attempts', attempts}) do
+  for _, part in ipairs({'reason', reason, 'error', error_text, 'attempts', attempts,
+    'worker', worker}) do
     fields[#fields + 1] = part
   end
   redis.call('XADD', dead, '*', unpack(fields))

@@ -10,6 +10,7 @@
 -- ARGV[5] reason      text: which rule gave it up
 -- ARGV[6] error       text: what went wrong at the last attempt
 -- ARGV[7] attempts    integer: how many there were
+-- ARGV[8] worker      text: who gave it up
 --
 -- Reply: the dead letter's id; an empty text if the entry is not pending (it was buried or
 -- acknowledged before); nil if the epoch has moved.
@@ -17,7 +18,7 @@
 
 local stream, epoch, dead = KEYS[1], KEYS[2], KEYS[3]
 local held_epoch, group, id, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local reason, error_text, attempts = ARGV[5], ARGV[6], ARGV[7]
+local reason, error_text, attempts, worker = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
 if redis.call('GET', epoch) ~= held_epoch then
   return nil
@@ -29,7 +30,8 @@ end
 -- All fields of the entry, in their order, then ours.
 local found = redis.call('XRANGE', stream, id, id)[1]
 local fields = found and found[2] or {'payload', payload}
-for _, part in ipairs({'entry_id', id, 'reason', reason, 'error', error_text, 'attempts', attempts}) do
+for _, part in ipairs({'entry_id', id, 'reason', reason, 'error', error_text, 'attempts', attempts,
+  'worker', worker}) do
   fields[#fields + 1] = part
 end
 local dead_id = redis.call('XADD', dead, '*', unpack(fields))

@@ -30,11 +30,12 @@ class MemoryChannelParker:
             "states", self._lease.partition, lambda: dict(self._state.parked)
         )
 
-    async def park(self, channel: str) -> None:
-        """Hold a channel back."""
+    async def park(self, channel: str, reason: str = "") -> None:
+        """Hold a channel back; `reason` says why its message was given up."""
 
         def step() -> None:
             self._state.parked[channel] = False
+            self._state.parked_notes[channel] = (self._server.clock(), reason)
 
         await self._fenced("park", step)
 
@@ -45,6 +46,7 @@ class MemoryChannelParker:
             if self._state.aside.get(channel):
                 return False
             self._state.parked.pop(channel, None)
+            self._state.parked_notes.pop(channel, None)
             return True
 
         return await self._fenced("unpark", step)
@@ -90,7 +92,13 @@ class MemoryChannelParker:
             if entry is not None:
                 server = self._server
                 letter = MemoryDeadLetter(
-                    entry, reason, error, attempts, server.next_id(), server.clock()
+                    entry,
+                    reason,
+                    error,
+                    attempts,
+                    server.next_id(),
+                    server.clock(),
+                    self._lease.holder,
                 )
                 self._state.dead.append(letter)
 
@@ -128,6 +136,8 @@ class MemoryParkedChannels:
                 partition=partition,
                 is_resuming=is_resuming,
                 entry_count=len(state.aside.get(channel, [])),
+                parked_at=state.parked_notes[channel][0],
+                reason=state.parked_notes[channel][1],
             )
             for channel, is_resuming in sorted(state.parked.items())
         ]

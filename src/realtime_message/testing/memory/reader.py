@@ -104,7 +104,13 @@ class MemoryPartitionReader:
             if self._state.pending.pop(entry.id, None) is not None:
                 server = self._server
                 letter = MemoryDeadLetter(
-                    entry, reason, error, attempts, server.next_id(), server.clock()
+                    entry,
+                    reason,
+                    error,
+                    attempts,
+                    server.next_id(),
+                    server.clock(),
+                    self._lease.holder,
                 )
                 self._state.dead.append(letter)
 

@@ -33,6 +33,7 @@ class MemoryDeadLetter:
     attempts: int
     id: str = ""
     buried_at: float = 0.0
+    worker: str = ""
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class PartitionState:
         acquired_at: when it was taken.
         is_released: whether the last holder gave it back, or there was none.
         parked: the parked channels, each with whether it is being resumed.
+        parked_notes: since when and why each of them is parked.
         aside: what was set aside of each.
     """
 
@@ -69,6 +71,7 @@ class PartitionState:
     acquired_at: float = 0.0
     is_released: bool = True
     parked: dict[str, bool] = field(default_factory=dict)
+    parked_notes: dict[str, tuple[float, str]] = field(default_factory=dict)
     aside: dict[str, list[Entry]] = field(default_factory=dict)
 
     def check(self, lease: Lease) -> None:

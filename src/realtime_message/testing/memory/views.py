@@ -92,5 +92,8 @@ def _shown(partition: int, letter: MemoryDeadLetter) -> DeadLetter:
         reason=letter.reason,
         error=letter.error,
         attempts=letter.attempts,
+        worker=letter.worker,
         buried_at=letter.buried_at,
+        first_entry_id=letter.entry.id,
+        fields=(b"payload", letter.entry.payload or b""),
     )
