@@ -1,11 +1,13 @@
 """Fixtures that every layer of the tests may ask for."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from realtime_message.settings import RedisSettings
+from support.remarks import told_remarks
 from support.valkey_server import ValkeyServer, unique_prefix
 
 # No test depends on how fast the machine is.
@@ -25,3 +27,12 @@ def valkey() -> Iterator[ValkeyServer]:
 def redis_settings(valkey: ValkeyServer) -> RedisSettings:
     """Settings that point at the shared server, under a prefix that no other test uses."""
     return RedisSettings(url=valkey.url, prefix=unique_prefix())
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what was tested with what, and what was measured on the way."""
+    remarks = told_remarks(terminalreporter.stats)
+    if remarks:
+        terminalreporter.section("remarks")
+        for line in remarks:
+            terminalreporter.write_line(line)

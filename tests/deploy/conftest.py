@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.containers import REMARKS, Podman, remark, why_no_podman
+from support.containers import Podman, why_no_podman
 from support.containers_images import CENTRIFUGO_IMAGE, PYTHON_IMAGE, REDIS_IMAGE, provide
 from support.readme_commands import copy_project
+from support.remarks import attach_remarks, remark
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +51,9 @@ def image(podman: Podman, source: Path) -> str:
     return "centrifuge-realtime-message"
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say what was tested with what."""
-    if REMARKS:
-        terminalreporter.section("deployment")
-        for line in REMARKS:
-            terminalreporter.write_line(line)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Let each report carry what the tests noted."""
+    report = yield
+    attach_remarks(report)
+    return report

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.chat_load import ChatLoad
-from support.containers import CommandFailedError, Podman, remark
+from support.containers import CommandFailedError, Podman
 from support.containers_compose import Docker, Project, why_no_docker
 from support.containers_images import (
     CENTRIFUGO_IMAGE,
@@ -23,6 +23,7 @@ from support.containers_images import (
 from support.containers_site import IMAGE
 from support.deploy_tests import centrifugo, only_when_asked
 from support.readme_commands import copy_project
+from support.remarks import remark
 from support.worker_process import wait_until
 
 pytestmark = [only_when_asked, pytest.mark.timeout(1200)]

@@ -14,10 +14,11 @@ import pytest
 
 from support.chat_load import ChatLoad
 from support.checker import Report, check, read_notes
-from support.containers import Podman, remark
+from support.containers import Podman
 from support.containers_site import HARDENED, Instance, Site, run_worker, stored
 from support.deploy_tests import only_when_asked
 from support.instance_process import SECRET
+from support.remarks import remark
 from support.worker_process import wait_until
 
 pytestmark = [only_when_asked, pytest.mark.timeout(900)]

@@ -7,122 +7,34 @@ what followers see is then not tested, and the report says so.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-from realtime_message.settings import RedisSettings
 from support.chat_load import ChatLoad
-from support.checker import Report, Sent, check, read_notes
-from support.deploy_tests import centrifugo, only_when_asked
-from support.instance_process import API_KEY, SECRET, InstanceProcess
-from support.nginx_process import NginxProcess, find_nginx
-from support.valkey_server import ValkeyServer
-from support.worker_process import WorkerProcess, wait_until
+from support.checker import Report, Sent
+from support.installation import BINARY, GATEWAY, Installation
+from support.instance_process import API_KEY, SECRET
+from support.nginx_process import find_nginx
+from support.remarks import remark
 
 pytestmark = [
-    only_when_asked,
     pytest.mark.timeout(600),
     pytest.mark.skipif(find_nginx() is None, reason="nginx is not installed"),
 ]
 
-BINARY = centrifugo()
-GATEWAY = "centrifugo" if BINARY else "embedded"
 # The embedded gateway stands alone: what is published on one instance is not seen on another.
 FOLLOWERS = 6 if BINARY else 0
 
 
-class Installation:
-    """Redis, three instances, Nginx and a worker."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.server = ValkeyServer()
-        self.instances: list[InstanceProcess] = []
-        self.nginx: NginxProcess | None = None
-        self.worker: WorkerProcess | None = None
-
-    def start(self) -> Installation:
-        """Start everything and wait until it is ready."""
-        self.server.start()
-        environment = {"RTM_GATEWAY": GATEWAY, "RTM_CENTRIFUGO_BIN": str(BINARY or "")}
-        self.instances = [
-            InstanceProcess(self.server.url, self.folder, environment) for _ in range(3)
-        ]
-        for instance in self.instances:
-            instance.start()
-        for instance in self.instances:
-            instance.wait_until_ready()
-        ports = [instance.gateway_port for instance in self.instances]
-        self.nginx = NginxProcess(self.folder / "nginx", ports)
-        self.worker = WorkerProcess(
-            RedisSettings(url=self.server.url),
-            self.folder / "worker.log",
-            self.folder / "history.jsonl",
-            settings={"lease_seconds": 2},
-        )
-        self.worker.wait_until_said("partition.acquired")
-        return self
-
-    @property
-    def url(self) -> str:
-        """Where clients connect."""
-        assert self.nginx is not None
-        return self.nginx.url
-
-    def wait_until_spread(self, counts: list[int]) -> None:
-        """Wait until each instance serves so many clients; Centrifugo counts now and then."""
-
-        def clients() -> list[int]:
-            return [_node(instance.gateway_port)["num_clients"] for instance in self.instances]
-
-        wait_until(lambda: clients() == counts, 30, lambda: f"clients are {clients()}")
-
-    def judge(self, name: str, load: ChatLoad) -> Report:
-        """Wait until everything acknowledged is handled, and judge what the worker did."""
-        history = self.folder / "history.jsonl"
-
-        def is_handled() -> bool:
-            ended = {(n.channel, n.number) for n in read_notes(history) if n.event == "end"}
-            return {(sent.channel, sent.number) for sent in load.acknowledged} <= ended
-
-        wait_until(is_handled, 60, lambda: "acknowledged messages are not handled")
-        notes = read_notes(history)
-        return check(name, load.acknowledged, notes)
-
-    def close(self) -> None:
-        """End everything."""
-        if self.worker is not None:
-            self.worker.close()
-        if self.nginx is not None:
-            self.nginx.close()
-        for instance in self.instances:
-            instance.close()
-        self.server.close()
-
-
-def _node(port: int) -> dict:
-    """Return what the instance behind a port says of itself."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/info", b"{}", {"X-API-Key": API_KEY}
-    )
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        nodes = json.load(answer)["result"]["nodes"]
-    # Centrifugo names a node by host and port.
-    mine = [node for node in nodes if node["name"].endswith(f"_{port}")]
-    return (mine or nodes)[0]
-
-
-@pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A whole installation, running."""
-    installation = Installation(tmp_path)
+    installation = Installation(tmp_path_factory.mktemp("installation"))
     try:
         yield installation.start()
     finally:
@@ -154,7 +66,7 @@ async def test_door_opens_for_clients_alone(installation: Installation) -> None:
 
 
 async def test_instances_act_as_one_while_one_is_killed_and_one_drained(
-    installation: Installation, capsys: pytest.CaptureFixture[str]
+    installation: Installation,
 ) -> None:
     """Clients come back and recover; every acknowledged message is seen by all and handled once."""
     load = ChatLoad(installation.url, SECRET, writers=12 - FOLLOWERS, followers=FOLLOWERS)
@@ -177,13 +89,13 @@ async def test_instances_act_as_one_while_one_is_killed_and_one_drained(
     report = await asyncio.to_thread(installation.judge, "instance killed, one drained", load)
     reconnected = sum(len(one.ids) > 1 for one in load.connections)
     outage = _longest_pause(load.acknowledged, killed_at)
-    with capsys.disabled():
-        print(
-            f"\ngateway: {GATEWAY}, {FOLLOWERS} followers; {reconnected} of "
-            f"{len(load.connections)} clients reconnected, {len(load.failures)} attempts repeated, "
-            f"longest pause of a channel after the kill {outage:.2f} s\n"
-            f"{Report.header()}\n{report.row()}"
-        )
+    remark(
+        f"Nginx, 3 instances, gateway {GATEWAY}, {FOLLOWERS} followers: {reconnected} of "
+        f"{len(load.connections)} clients reconnected, {len(load.failures)} attempts repeated, "
+        f"longest pause of a channel after the kill {outage:.2f} s"
+    )
+    remark(Report.header())
+    remark(report.row())
     assert report.is_sound, report
     assert report.duplicates == 0
     assert load.missing() == []

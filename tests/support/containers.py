@@ -14,11 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from support.deploy_files import PROJECT
+from support.remarks import remark
 
 WORK = PROJECT / ".work" / "deploy-tests"
-
-#: What a reader of the report should know about the machine and its images.
-REMARKS: list[str] = []
 
 _PLAIN = """
 [network]
@@ -43,12 +41,6 @@ driver = "overlay"
 graphroot = "{folder}/storage"
 runroot = "{folder}/run"
 """
-
-
-def remark(text: str) -> None:
-    """Note something for the report, once."""
-    if text not in REMARKS:
-        REMARKS.append(text)
 
 
 def why_no_podman() -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from support.background import Background
-from support.containers import WORK, CommandFailedError, Podman, remark
+from support.containers import WORK, CommandFailedError, Podman
 from support.deploy_tests import centrifugo
+from support.remarks import remark
 from support.valkey_server import free_port
 from support.worker_process import wait_until
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from support.containers import WORK, Podman, remark
+from support.containers import WORK, Podman
 from support.deploy_files import Dockerfile, compose_services, default_of
 from support.deploy_tests import centrifugo
+from support.remarks import remark
 
 _KEPT_SECONDS = 7 * 24 * 3600
 _SUITE = "trixie"
