@@ -153,6 +153,35 @@ async def test_redis_that_dies_is_waited_for(project: Project) -> None:
     wait_until(lambda: set(map(tuple, _health(project).values())) == {("healthy",)}, 90)
 
 
+async def test_key_of_the_tokens_is_changed_while_clients_write(project: Project) -> None:
+    """The steps of the page: instance and replica are replaced in turn, nobody is refused."""
+    project.shell("./deploy/make-env")
+    project.shell("docker compose --profile nginx up -d --wait")
+    old, new = project.secret("CENTRIFUGO_TOKEN_HMAC_SECRET_KEY"), "b7" * 8 + "0f9e8d7c6a5b4321"
+    load = ChatLoad(project.door_url, old, channels=4, writers=2, followers=0)
+    file = project.folder / ".env"
+    async with load.running():
+        await load.wait_for(40)
+        file.write_text(
+            file.read_text("utf-8").replace(old, new) + f"PREVIOUS_TOKEN_SECRET={old}\n"
+        )
+        for command in (
+            "docker compose --profile nginx up -d --no-deps --wait instance",
+            "docker compose kill -s HUP nginx",
+            "docker compose --profile nginx up -d --no-deps --wait replica",
+            "docker compose kill -s HUP nginx",
+            "docker compose up -d --no-deps --wait worker",
+        ):
+            await asyncio.to_thread(project.shell, command)
+            await load.wait_for(40)
+    assert load.refusals == []
+    assert _entries(project) == len(load.acknowledged)
+    later = ChatLoad(project.door_url, new, channels=2, writers=2, followers=0, namespace="new")
+    async with later.running():
+        await later.wait_for(20)
+    assert later.failures == []
+
+
 async def test_profile_puts_instances_behind_nginx(project: Project) -> None:
     """Three instances through one door; one of them is killed, and nothing is lost."""
     project.shell("./deploy/make-env")

@@ -10,7 +10,7 @@ import pytest
 from support.deploy_files import PROJECT
 
 HOWTO = PROJECT / "docs/howto"
-PAGES = ("docker-compose.md", "podman.md", "load-balancer.md", "kubernetes.md")
+PAGES = ("docker-compose.md", "podman.md", "load-balancer.md", "kubernetes.md", "rotate-secrets.md")
 
 COMPOSE, IMAGE, QUADLET = "test_compose.py", "test_image.py", "test_quadlets.py"
 BALANCER, CHART = "test_load_balancer.py", "test_kubernetes_chart.py"
@@ -25,6 +25,9 @@ RUN_BY = {
     "docker compose logs worker": COMPOSE,
     "docker compose --profile nginx up -d --scale replica=2 --scale worker=3": COMPOSE,
     "docker compose kill -s HUP nginx": COMPOSE,
+    "docker compose --profile nginx up -d --no-deps --wait instance": COMPOSE,
+    "docker compose --profile nginx up -d --no-deps --wait replica": COMPOSE,
+    "docker compose up -d --no-deps --wait worker": COMPOSE,
     "docker compose exec -T redis redis-cli BGREWRITEAOF": COMPOSE,
     "docker compose cp redis:/data ./backup": COMPOSE,
     "podman build -t centrifuge-realtime-message .": "conftest.py",
@@ -64,6 +67,10 @@ NOT_RUN = {
     ),
     "kubectl exec deploy/realtime-rtm-instance -- rtm publish room:lobby hello": "needs a cluster",
     "kubectl logs deploy/realtime-rtm-worker": "needs a cluster",
+    "kubectl rollout restart deploy/realtime-rtm-instance": "needs a cluster",
+    "kubectl rollout status deploy/realtime-rtm-instance": "needs a cluster",
+    "kubectl rollout restart deploy/realtime-rtm-worker": "needs a cluster",
+    "kubectl rollout status deploy/realtime-rtm-worker": "needs a cluster",
 }
 
 

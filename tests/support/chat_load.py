@@ -19,6 +19,7 @@ from centrifuge import (
     ConnectedContext,
     DisconnectedContext,
     PublicationContext,
+    ReplyError,
     SubscriptionEventHandler,
 )
 
@@ -64,6 +65,7 @@ class ChatLoad:
         writers: how many clients write them.
         followers: how many clients follow all of them.
         pause_seconds: between two messages of a channel.
+        namespace: first part of the channels' names; loads of one test need different ones.
     """
 
     def __init__(
@@ -75,11 +77,13 @@ class ChatLoad:
         writers: int = 6,
         followers: int = 6,
         pause_seconds: float = 0.05,
+        namespace: str = "room",
     ) -> None:
-        self.channels = [f"room:{number}" for number in range(channels)]
+        self.channels = [f"{namespace}:{number}" for number in range(channels)]
         self.acknowledged: list[Sent] = []
         self.unknown: set[tuple[str, int]] = set()
         self.failures: list[str] = []
+        self.refusals: list[str] = []
         self.connections: list[Connections] = []
         self.seen: list[dict[str, Follower]] = []
         self._url = url
@@ -197,6 +201,8 @@ class ChatLoad:
                 await client.publish(channel, {"text": str(number), "id": f"{channel}/{number}"})
             except CentrifugeError as error:
                 self.failures.append(f"{channel} {number}: {error!r}")
+                if isinstance(error, ReplyError):
+                    self.refusals.append(self.failures[-1])
                 if time.monotonic() > give_up_at:
                     raise
                 await asyncio.sleep(0.05)

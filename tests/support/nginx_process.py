@@ -6,6 +6,8 @@ import re
 import shutil
 import signal
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +31,15 @@ http {{
     scgi_temp_path {folder}/scgi;
     include {folder}/upstream.conf;
     include {folder}/realtime.conf;
+    # What a cluster's own balancer is to workers: a way to the server API of any instance.
+    server {{
+        listen 127.0.0.1:{api_port};
+        location /api/ {{
+            add_header X-Answered-By $upstream_addr always;
+            proxy_next_upstream error timeout non_idempotent;
+            proxy_pass http://realtime_instances;
+        }}
+    }}
 }}
 """
 
@@ -47,7 +58,7 @@ class NginxProcess:
     """
 
     def __init__(self, folder: Path, ports: Sequence[int]) -> None:
-        self.port = free_port()
+        self.port, self.api_port = free_port(), free_port()
         program = find_nginx()
         assert program is not None
         folder.mkdir()
@@ -60,7 +71,7 @@ class NginxProcess:
         listen = f"listen 127.0.0.1:{self.port};"
         assert "listen 8080;" in door
         (folder / "realtime.conf").write_text(door.replace("listen 8080;", listen))
-        (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
+        (folder / "nginx.conf").write_text(MAIN.format(folder=folder, api_port=self.api_port))
         words = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
         self._background = Background(words, folder, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         wait_until(self._is_listening, 20, lambda: self._background.output)
@@ -74,6 +85,24 @@ class NginxProcess:
     def url(self) -> str:
         """Where clients connect."""
         return f"ws://127.0.0.1:{self.port}/connection/websocket"
+
+    @property
+    def api_url(self) -> str:
+        """Where workers reach the server API."""
+        return f"http://127.0.0.1:{self.api_port}/api"
+
+    def wait_until_used(self, port: int) -> None:
+        """Wait until new connections go to an instance; it must have the fewest."""
+
+        def is_used() -> bool:
+            try:
+                headers = urllib.request.urlopen(f"{self.api_url}/info", timeout=5).headers
+            except urllib.error.HTTPError as error:
+                headers = error.headers
+            # Several addresses stand there when one did not answer; the last one did.
+            return str(headers["X-Answered-By"]).endswith(f":{port}")
+
+        wait_until(is_used, 20, lambda: f"Nginx leaves {port} out:\n{self.output}")
 
     def close(self) -> None:
         """End it."""

@@ -97,6 +97,11 @@ class ValkeyServer:
         return f"unix://{self.directory}/server.sock"
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and not ended since."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """The process id of the running server."""
         assert self._process is not None, "the server is not running"

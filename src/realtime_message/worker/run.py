@@ -78,7 +78,8 @@ async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
     check_handlers(app.message_handlers.values, app.resources)
     names = make_names(settings.worker.id)
     metrics = WorkerMetrics()
-    replies = ServerApi(settings.gateway.api_url, settings.gateway.api_key)
+    gateway = settings.gateway
+    replies = ServerApi(gateway.api_url, gateway.api_key, gateway.previous_api_key)
     channel = settings.worker.receipts_channel
     receipts = Receipts(replies, channel, names, metrics) if channel else None
     observation = Observation(metrics, receipts)

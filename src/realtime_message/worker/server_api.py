@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_ATTEMPTS = 5
 _TIMEOUT_SECONDS = 5.0
+_UNAUTHORIZED = 401
 # Centrifugo's "internal server error" and "too many requests": the same call may succeed later.
 _TEMPORARY_CODES = frozenset({100, 111})
 
@@ -48,11 +49,12 @@ class ServerApi:
     Args:
         api_url: such as `http://127.0.0.1:8000/api`.
         api_key: as in Centrifugo's `http_api.key`.
+        previous_api_key: offered to a Centrifugo that refuses the other; empty for none.
     """
 
-    def __init__(self, api_url: str, api_key: str) -> None:
+    def __init__(self, api_url: str, api_key: str, previous_api_key: str = "") -> None:
         self._api_url = api_url.rstrip("/")
-        self._api_key = api_key
+        self._api_keys = [api_key, *([previous_api_key] if previous_api_key else [])]
         self._client: httpx.AsyncClient | None = None
 
     async def publish(self, channel: str, data: Any, *, idempotency_key: str) -> None:
@@ -118,19 +120,27 @@ class ServerApi:
 
         if self._client is None:
             self._client = httpx.AsyncClient(
-                headers={"X-API-Key": self._api_key, "Content-Type": "application/json"},
+                headers={"Content-Type": "application/json"},
                 timeout=_TIMEOUT_SECONDS,
                 # The gateway stands beside us: a proxy of the environment is for the outside.
                 trust_env=False,
             )
-        try:
-            response = await self._client.post(f"{self._api_url}/{method}", content=content)
-        except httpx.HTTPError as error:
-            raise _TemporaryError(str(error) or type(error).__name__) from None
+        for key in self._api_keys:
+            try:
+                response = await self._client.post(
+                    f"{self._api_url}/{method}", content=content, headers={"X-API-Key": key}
+                )
+            except httpx.HTTPError as error:
+                raise _TemporaryError(str(error) or type(error).__name__) from None
+            if response.status_code != _UNAUTHORIZED:
+                break
         return self._read(method, response.status_code, response.content)
 
     def _read(self, method: str, status: int, content: bytes) -> Mapping[str, Any]:
-        if status == 401:  # noqa: PLR2004 - the well-known "unauthorized"
+        if status == _UNAUTHORIZED and len(self._api_keys) > 1:
+            # Behind a balancer each key may have met the instance that knows the other one.
+            raise _TemporaryError("it refused both keys, gateway.api_key and previous_api_key")
+        if status == _UNAUTHORIZED:
             raise ServerApiError(
                 f"Centrifugo's server API at {self._api_url} refused the key: set gateway.api_key "
                 "(CENTRIFUGO_HTTP_API_KEY) to the http_api.key of its configuration"

@@ -72,13 +72,16 @@ def test_gateway_gets_its_secrets_by_environment_alone() -> None:
         "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY": "t" * 32,
         "CENTRIFUGO_VAR_CALLBACK_SECRET": "c" * 32,
         "CENTRIFUGO_HTTP_API_KEY": "a" * 32,
+        "RTM_CALLBACK__PREVIOUS_TOKEN_SECRET": "p" * 32,
         "RTM_LOG__LEVEL": "debug",
         "PATH": "/bin",
     }
     settings = load_settings(environment, search_file=False).settings
-    assert not {"t" * 32, "c" * 32, "a" * 32} & set(str(gateway_configuration(settings)).split("'"))
+    shown = set(str(gateway_configuration(settings)).split("'"))
+    assert not {letter * 32 for letter in "tcap"} & shown
     given = gateway_environment(settings, environment)
     assert given["CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY"] == "t" * 32
+    assert given["CENTRIFUGO_CLIENT_TOKEN_HMAC_PREVIOUS_SECRET_KEY"] == "p" * 32
     assert given["CENTRIFUGO_HTTP_API_KEY"] == "a" * 32
     assert given["PATH"] == "/bin"
     assert "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY" not in given

@@ -35,6 +35,33 @@ async def test_publish_sends_key_data_and_idempotency_key() -> None:
     assert headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("known", ["new", "old"])
+async def test_previous_key_is_offered_where_the_new_one_is_refused(known: str) -> None:
+    """While keys are changed, some instances know the one and some the other."""
+    async with ApiServer() as server:
+        server.answer = lambda _method, _body: (
+            (200, {"result": {}}) if server.calls[-1][2]["x-api-key"] == known else (401, {})
+        )
+        api = ServerApi(server.url, "new", "old")
+        await api.publish("news", 1, idempotency_key="k")
+        await api.close()
+    assert [headers["x-api-key"] for _, _, headers in server.calls] == ["new", "old"][
+        : 1 + (known == "old")
+    ]
+
+
+async def test_two_keys_that_are_refused_are_offered_again() -> None:
+    """Behind a balancer each may have met the instance that knows the other one."""
+    async with ApiServer() as server:
+        server.answer = lambda _method, _body: (200 if len(server.calls) > 2 else 401, {})
+        api = ServerApi(server.url, "new", "old")
+        await api.publish("news", 1, idempotency_key="k")
+        server.answer = lambda _method, _body: (401, {})
+        with pytest.raises(ServerApiError, match="refused both keys"):
+            await api.publish("news", 1, idempotency_key="k")
+        await api.close()
+
+
 async def test_disconnect_names_user_code_and_reason() -> None:
     """The disconnect object is Centrifugo's."""
     async with ApiServer() as server:

@@ -36,6 +36,14 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
         str,
         option("Key of the server API.", environment="CENTRIFUGO_HTTP_API_KEY", secret=True),
     ] = ""
+    previous_api_key: Annotated[
+        str,
+        option(
+            "The key that the server API had before: workers offer it where the other is refused, "
+            "while the key is changed.",
+            secret=True,
+        ),
+    ] = ""
     callback_url: Annotated[
         str,
         option(
