@@ -52,7 +52,7 @@ def _names_in_code() -> dict[str, str]:
         if isinstance(member, property):
             found[name] = getattr(keys, name)
         elif inspect.isfunction(member):
-            places = {"partition": "N", "digest": "DIGEST"}
+            places = {"partition": "N", "digest": "DIGEST", "stream": "messages:partition:N"}
             arguments = [places[p] for p in inspect.signature(member).parameters if p != "self"]
             found[name] = member(keys, *arguments)
     return found
@@ -74,7 +74,9 @@ async def test_types_fields_and_lives_are_the_servers(
     streams = await open_streams(msgspec.structs.replace(redis_settings, partition_count=2))
     await use_everything(streams)
     client = valkey.client()
-    client.set(streams.keys.check, "", px=1000)  # as a check of the other levels does
+    client.set(
+        streams.keys.check(streams.keys.stream(0)), "", px=1000
+    )  # as a check of the other levels does
     prefix = redis_settings.prefix
     seen = set()
     for key in [*client.scan_iter(f"{prefix}:*"), *client.scan_iter(f"{{{prefix}*")]:

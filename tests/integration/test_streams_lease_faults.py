@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -39,12 +39,12 @@ async def test_renewal_goes_on_while_the_event_loop_is_blocked(
     lease = await streams.leases.acquire(0, "w1", 60)
     assert lease is not None
     renewer = streams.renewer()
-    results: list[list[bool]] = []
+    results: list[Sequence[bool | None]] = []
     thread = threading.Thread(target=lambda: results.append(renewer.renew([lease], 60)))
     thread.start()
     thread.join()  # the loop stands still here
     assert results == [[True]]
-    renewer.close()
+    await asyncio.to_thread(renewer.close)
     await streams.close()
 
 
@@ -54,14 +54,14 @@ async def test_frozen_server_ends_a_renewal_within_the_deadline(own_server: Valk
     lease = await streams.leases.acquire(0, "w1", 600)
     assert lease is not None
     renewer = streams.renewer()
-    assert renewer.renew([lease], 600) == [True]
+    assert await asyncio.to_thread(renewer.renew, [lease], 600) == [True]
     own_server.pause()
     async with asyncio.timeout(30):
         with pytest.raises(StreamsUnavailableError, match=f"127.0.0.1:{own_server.port}"):
             await asyncio.to_thread(renewer.renew, [lease], 600)
     own_server.resume()
-    assert renewer.renew([lease], 600) == [True]
-    renewer.close()
+    assert await asyncio.to_thread(renewer.renew, [lease], 600) == [True]
+    await asyncio.to_thread(renewer.close)
     await streams.close()
 
 
@@ -73,14 +73,14 @@ async def test_restarted_server_keeps_leases_and_learns_the_script_again(
     held = await streams.leases.acquire(0, "w1", 600)
     assert held is not None
     renewer = streams.renewer()
-    assert renewer.renew([held], 600) == [True]
+    assert await asyncio.to_thread(renewer.renew, [held], 600) == [True]
     own_server.kill()
     with pytest.raises(StreamsUnavailableError):
-        renewer.renew([held], 600)
+        await asyncio.to_thread(renewer.renew, [held], 600)
     own_server.start()
     stale = Lease(0, "w1", held.epoch - 1)
-    assert renewer.renew([held, stale], 600) == [True, False]
-    renewer.close()
+    assert await asyncio.to_thread(renewer.renew, [held, stale], 600) == [True, False]
+    await asyncio.to_thread(renewer.close)
     await streams.close()
 
 
@@ -90,9 +90,9 @@ async def test_renewal_after_the_script_was_flushed(own_server: ValkeyServer) ->
     lease = await streams.leases.acquire(0, "w1", 600)
     assert lease is not None
     renewer = streams.renewer()
-    assert renewer.renew([lease], 600) == [True]
+    assert await asyncio.to_thread(renewer.renew, [lease], 600) == [True]
     own_server.client().script_flush()
-    assert renewer.renew([lease], 600) == [True]
+    assert await asyncio.to_thread(renewer.renew, [lease], 600) == [True]
     assert await streams.leases.release(lease)
-    renewer.close()
+    await asyncio.to_thread(renewer.close)
     await streams.close()

@@ -17,9 +17,9 @@ from realtime_message.errors import (
     StartupError,
     UnsupportedServerError,
 )
+from realtime_message.redis_url import parse_redis_url
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
-from realtime_message.streams.connection import hide_password
 from realtime_message.streams.startup import _check_information
 from support.streams_use import use_everything
 from support.valkey_server import ValkeyServer, free_port, unique_prefix
@@ -134,15 +134,6 @@ async def test_replica_is_refused() -> None:
             await open_streams(_settings(server.url))
 
 
-async def test_cluster_node_is_refused() -> None:
-    """A cluster is not supported yet, and says so."""
-    with (
-        ValkeyServer({"cluster-enabled": "yes"}) as server,
-        pytest.raises(UnsupportedServerError, match="Redis Cluster"),
-    ):
-        await open_streams(_settings(server.url))
-
-
 @pytest.mark.parametrize(("version", "is_old"), [("6.2.14", True), ("7.0.0", False), ("8", False)])
 def test_old_servers_are_refused_by_version(version: str, is_old: bool) -> None:
     """Versions below 7.0 are refused with the oldest that fits."""
@@ -200,7 +191,7 @@ async def test_url_that_is_none_is_refused_without_its_password(url: str) -> Non
 )
 def test_shown_url_has_no_password(url: str, shown: str) -> None:
     """What stands in texts and logs never has the password."""
-    assert hide_password(url) == shown
+    assert parse_redis_url(url).shown == shown
 
 
 async def test_unix_socket(valkey: ValkeyServer) -> None:

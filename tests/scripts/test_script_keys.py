@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.crc import key_slot
@@ -41,10 +43,10 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     monkeypatch.setattr(Pipeline, "enqueue", watch_append)
     evaluate = RedisLeaseRenewer._evaluate
 
-    def watch_renew(self: RedisLeaseRenewer, leases: list, seconds: float) -> list:
-        keys = self._keys
+    async def watch_renew(self: RedisLeaseRenewer, *arguments: Any) -> list:
+        leases, keys = arguments[2], self._keys
         calls["lease_renew"] = [keys.lease(leases[0].partition), keys.epoch(leases[0].partition)]
-        return evaluate(self, leases, seconds)
+        return await evaluate(self, *arguments)
 
     monkeypatch.setattr(RedisLeaseRenewer, "_evaluate", watch_renew)
     return calls
@@ -62,8 +64,8 @@ async def test_keys_of_every_script_share_a_slot(
     lease = await streams.leases.acquire(0, "w", 60)
     assert lease is not None
     renewer = streams.renewer()
-    renewer.renew([lease], 60)
-    renewer.close()
+    await asyncio.to_thread(renewer.renew, [lease], 60)
+    await asyncio.to_thread(renewer.close)
     reader = streams.reader(lease, "worker-w-1")
     (entry,) = await reader.cycle([], 10)
     await reader.claim_pending(10)

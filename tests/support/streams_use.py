@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from realtime_message.message import encode_message
@@ -36,8 +37,8 @@ async def use_everything(streams: Streams, durabilities: Iterable[ChannelDurabil
     lease = await streams.leases.acquire(0, "w", 60)
     assert lease is not None
     renewer = streams.renewer()
-    assert renewer.renew([lease], 60) == [True]
-    renewer.close()
+    assert await asyncio.to_thread(renewer.renew, [lease], 60) == [True]
+    await asyncio.to_thread(renewer.close)
     reader = streams.reader(lease, "worker-w-1")
     assert await reader.wait_for_entries(30)
     first, second = await reader.cycle([], 10)

@@ -31,6 +31,8 @@ def test_keys_of_a_partition_share_its_streams_slot(partition: int) -> None:
         KEYS.epoch(partition),
         KEYS.dead_letters(partition),
         KEYS.dedup(partition, "x{y}z"),
+        KEYS.probe(KEYS.stream(partition)),
+        KEYS.check(KEYS.stream(partition)),
     ]
     slots = {key_slot(key.encode()) for key in [KEYS.stream(partition), *beside]}
     assert len(slots) == 1
@@ -38,7 +40,7 @@ def test_keys_of_a_partition_share_its_streams_slot(partition: int) -> None:
 
 def test_keys_of_the_prefix_share_a_slot() -> None:
     """Members and assignment are read in one step."""
-    keys = [KEYS.members, KEYS.assignment, KEYS.layout, KEYS.probe, KEYS.check]
+    keys = [KEYS.members, KEYS.assignment, KEYS.layout]
     assert len({key_slot(key.encode()) for key in keys}) == 1
 
 

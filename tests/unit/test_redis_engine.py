@@ -20,6 +20,14 @@ from realtime_message.stack.gateway_launch import gateway_configuration, gateway
         ("redis://:pass@h", "redis://:pass@h:6379"),
         ("rediss://h", "rediss://h:6379"),
         ("unix:///run/redis.sock?db=0", "unix:///run/redis.sock"),
+        ("redis+cluster://a:7000", "redis+cluster://a:7000"),
+        ("redis+cluster://u:p@a,b:7001", "redis+cluster://u:p@a:6379?addr=b:7001"),
+        ("rediss+cluster://a,[::1]", "redis+cluster://a:6379?tls_enabled=true&addr=[::1]:6379"),
+        (
+            "redis+sentinel://:p@a,b:7/shop/2?sentinel_password=s%26t",
+            "redis+sentinel://:p@a:26379/2?sentinel_master_name=shop&sentinel_user=&sentinel_password=s%26t&addr=b:7",
+        ),
+        ("rediss+sentinel://a/shop", "rediss+sentinel://a:26379?sentinel_master_name=shop"),
     ],
 )
 def test_address_has_the_form_that_centrifugo_reads(url, address):
@@ -46,6 +54,26 @@ def test_tls_option_without_counterpart_is_refused_by_name():
     """Nothing about TLS is left out without a word."""
     with pytest.raises(ConfigurationError, match="ssl_check_hostname"):
         redis_engine("rediss://h?ssl_check_hostname=false")
+
+
+def test_several_plain_hosts_are_refused():
+    """Centrifugo would take them for independent servers and spread the channels over them."""
+    with pytest.raises(ConfigurationError, match="several hosts"):
+        redis_engine("redis://a,b")
+
+
+def test_sentinel_speaks_tls_as_redis_does():
+    """The files are for both, and the password of Sentinel stays out of the file."""
+    loaded = load_settings(
+        {
+            "RTM_GATEWAY__ENGINE": "redis",
+            "REDIS_URL": "rediss+sentinel://s/shop?ssl_ca_certs=/ca.crt&sentinel_password=s3cret",
+        },
+        search_file=False,
+    )
+    redis = gateway_configuration(loaded.settings)["engine"]["redis"]
+    assert redis["tls"] == redis["sentinel_tls"] == {"enabled": True, "server_ca_pem": "/ca.crt"}
+    assert "address" not in redis
 
 
 def test_engine_follows_the_streams_server_and_prefix():

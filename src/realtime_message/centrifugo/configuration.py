@@ -262,7 +262,10 @@ def _engine(options: GatewayOptions) -> dict[str, Any]:
     redis: dict[str, Any] = {"prefix": options.redis_prefix}
     if options.redis_tls:
         redis["tls"] = options.redis_tls
-    if not urlsplit(options.redis_address).password:
+        if "+sentinel://" in options.redis_address:
+            redis["sentinel_tls"] = options.redis_tls
+    address = options.redis_address
+    if not urlsplit(address).password and "sentinel_password=" not in address:
         # With a password the address is a secret and comes from the environment alone.
-        redis["address"] = options.redis_address
+        redis["address"] = address
     return {"type": "redis", "redis": redis}

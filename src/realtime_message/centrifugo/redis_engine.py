@@ -1,20 +1,21 @@
-"""Where Centrifugo's Redis engine connects to, told from the URL that redis-py reads.
+"""Where Centrifugo's Redis engine connects to, told from our own URL.
 
-The two read almost the same URLs. Centrifugo v6 wants the port to be there, takes a path of `/` for
-a broken database number, ignores redis-py's options in the query, and has TLS files in its own
-configuration (its `engine.redis.tls`). Seen on v6.9.1.
+The two are almost the same. Centrifugo v6 wants the port to be there, takes a path of `/` for a
+broken database number, ignores redis-py's options in the query, and has TLS files in its own
+configuration (its `engine.redis.tls`). Further hosts are `addr` in its query, Sentinel's name for
+the primary is `sentinel_master_name`. Seen on v6.9.1.
 """
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 
 from realtime_message.errors import ConfigurationError
+from realtime_message.redis_url import parse_redis_url
 
-_DEFAULT_PORT = 6379
 _TLS_FILES = {
     "ssl_ca_certs": "server_ca_pem",
     "ssl_certfile": "cert_pem",
@@ -29,7 +30,7 @@ class RedisEngine(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         address: the URL in Centrifugo's form; it may hold a password.
-        tls: what `engine.redis.tls` holds; empty without options of its own.
+        tls: what `engine.redis.tls` and its `sentinel_tls` hold; empty without TLS options.
     """
 
     address: str = ""
@@ -40,21 +41,43 @@ def redis_engine(url: str) -> RedisEngine:
     """Return the engine for a Redis URL.
 
     Args:
-        url: as redis-py reads it: redis://, rediss://, unix://.
+        url: as `redis_url` reads it.
 
     Raises:
-        ConfigurationError: Centrifugo cannot be told the same.
+        ConfigurationError: it is no such URL, or Centrifugo cannot be told the same.
     """
-    parts = urlsplit(url)
-    options = dict(parse_qsl(parts.query))
-    login, at, _ = parts.netloc.rpartition("@")
-    if parts.scheme == "unix":
-        return RedisEngine(address=f"unix://{login}{at}{parts.path}")
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "localhost"
-    database = options.get("db") or parts.path.strip("/")
-    path = f"/{database}" if database not in ("", "0") else ""
-    address = f"{parts.scheme}://{login}{at}{host}:{parts.port or _DEFAULT_PORT}{path}"
-    return RedisEngine(address=address, tls=_tls(options))
+    target = parse_redis_url(url)
+    tls = _tls(target.options)
+    login = f"{target.login}@" if target.login else ""
+    if target.kind == "unix":
+        return RedisEngine(address=f"unix://{login}{target.path}")
+    if target.kind == "server" and len(target.hosts) > 1:
+        # A list would be independent servers, between which Centrifugo spreads the channels.
+        raise ConfigurationError(
+            "redis.url (REDIS_URL) has several hosts, of which Centrifugo takes one only: use "
+            "redis+sentinel:// or redis+cluster://, or give Centrifugo a URL of its own in "
+            "gateway.redis_url"
+        )
+    first, *others = map(str, target.hosts)
+    query: list[tuple[str, str]] = []
+    scheme = target.scheme
+    if target.kind == "cluster":
+        scheme = "redis+cluster"
+        if target.uses_tls:  # it knows no scheme for both
+            query.append(("tls_enabled", "true"))
+    elif target.kind == "sentinel":
+        scheme = f"{scheme}+sentinel"
+        query.append(("sentinel_master_name", target.primary_name))
+        if target.sentinel_password:
+            query.append(("sentinel_user", target.sentinel_username))
+            query.append(("sentinel_password", target.sentinel_password))
+    query += [("addr", other) for other in others]
+    database = f"/{target.database}" if target.database else ""
+    options = f"?{urlencode(query, safe='[]:')}" if query else ""
+    return RedisEngine(
+        address=f"{scheme}://{login}{first}{database}{options}",
+        tls=tls,
+    )
 
 
 def _tls(options: dict[str, str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The appender: packs entries and gives each to the pipeline of its durability.
 
-Each level has a connection of its own: an append that waits for a replica or the disk delays none
-that does not.
+Each level has connections of its own (one, or one for each master of a cluster): an append that
+waits for a replica or the disk delays none that does not.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from hashlib import blake2b
 from realtime_message.errors import StreamsFullError
 from realtime_message.settings import ChannelDurability, Durability, RedisSettings
 from realtime_message.streams.backlog import Backlog
+from realtime_message.streams.cluster_pipeline import ClusterPipeline
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
-from realtime_message.streams.durability import barrier_of, chosen_durability
+from realtime_message.streams.durability import Barrier, barrier_of, chosen_durability
 from realtime_message.streams.keys import Keys
-from realtime_message.streams.pipeline import Pipeline
+from realtime_message.streams.pipeline import Enqueue, Pipeline
 from realtime_message.streams.scripts import load_script
 from realtime_message.streams.wire import pack
 
@@ -50,9 +51,9 @@ class PipelinedAppender:
             pack(("XADD", stream, "*", "payload", "")).removesuffix(b"0\r\n\r\n")
             for stream in self._streams
         ]
-        self._levels: dict[Durability, Pipeline] = {}
-        #: The same, and the default one under its other name.
-        self._pipelines: dict[ChannelDurability, Pipeline] = {}
+        self._levels: dict[Durability, Pipeline | ClusterPipeline] = {}
+        #: What takes each partition's appends; the default level under its other name, too.
+        self._enqueuers: dict[ChannelDurability, list[Enqueue]] = {}
 
     @property
     def levels(self) -> frozenset[Durability]:
@@ -73,17 +74,13 @@ class PipelinedAppender:
         for durability in durabilities:
             if durability in self._levels:
                 continue
-            pipeline = Pipeline(
-                self._connector,
-                self._streams[0],
-                self._script,
-                self._settings.command_timeout_seconds,
-                barrier_of(durability, self._settings),
-            )
-            await pipeline.connect()
-            self._levels[durability] = self._pipelines[durability] = pipeline
+            pipeline = self._pipeline(barrier_of(durability, self._settings))
+            await pipeline.connect(self._streams)
+            self._levels[durability] = pipeline
+            enqueuers = [pipeline.enqueuer(stream) for stream in self._streams]
+            self._enqueuers[durability] = enqueuers
             if durability == chosen_durability("default", self._settings):
-                self._pipelines["default"] = pipeline
+                self._enqueuers["default"] = enqueuers
 
     def submit(
         self,
@@ -102,18 +99,18 @@ class PipelinedAppender:
             dedup: how to recognise a resend; None appends in any case.
             durability: what must have happened before it is confirmed; one that was opened.
         """
-        pipeline = self._pipelines[durability]
+        enqueue = self._enqueuers[durability][partition]
         refusal = self._refusals[partition]
         if refusal is not None:
             self._loop.call_soon(on_appended, StreamsFullError(refusal))
         elif dedup is None:
             command = b"%b%d\r\n%b\r\n" % (self._heads[partition], len(payload), payload)
-            pipeline.enqueue(command, on_appended)
+            enqueue(command, on_appended, None)
         else:
             digest = blake2b(dedup.key.encode(), digest_size=16).hexdigest()
             key = self._keys.dedup(partition, digest)
             call = (2, self._streams[partition], key, payload, dedup.reply, dedup.window_ms)
-            pipeline.enqueue(pack(("EVALSHA", self._script.sha, *call)), on_appended, call)
+            enqueue(pack(("EVALSHA", self._script.sha, *call)), on_appended, call)
 
     async def append(
         self,
@@ -128,7 +125,7 @@ class PipelinedAppender:
         return await outcome
 
     async def check(self) -> None:
-        """Ask whether the server would take and confirm an append of each open level now.
+        """Ask whether each server would take and confirm an append of each open level now.
 
         Raises:
             StreamsError: as an append would: unreachable, full, read-only, no right, not as
@@ -136,9 +133,11 @@ class PipelinedAppender:
         """
         outcomes = []
         for durability, pipeline in self._levels.items():
-            outcome, on_appended = self._outcome_future()
-            pipeline.enqueue(self._check_command(durability), on_appended)
-            outcomes.append(outcome)
+            for stream in pipeline.one_for_each_server():
+                outcome, on_appended = self._outcome_future()
+                command = self._check_command(durability, stream)
+                pipeline.enqueuer(stream)(command, on_appended, None)
+                outcomes.append(outcome)
         for result in await asyncio.gather(*outcomes, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
@@ -147,13 +146,20 @@ class PipelinedAppender:
         """Take no more, wait for what was taken, and close the connections."""
         await asyncio.gather(*(pipeline.close() for pipeline in self._levels.values()))
 
-    def _check_command(self, durability: Durability) -> bytes:
+    def _pipeline(self, barrier: Barrier | None) -> Pipeline | ClusterPipeline:
+        limit_seconds = self._settings.command_timeout_seconds
+        connector, cluster = self._connector, self._connector.cluster
+        if cluster is None:
+            return Pipeline(connector, self._streams[0], self._script, limit_seconds, barrier)
+        return ClusterPipeline(connector, cluster, self._script, limit_seconds, barrier)
+
+    def _check_command(self, durability: Durability, stream: str) -> bytes:
         if durability == "memory":
             # With NOMKSTREAM and a key that does not exist this stores nothing, yet the server
             # refuses it whenever it refuses writes.
-            return pack(("XADD", self._keys.probe, "NOMKSTREAM", "*", "payload", ""))
+            return pack(("XADD", self._keys.probe(stream), "NOMKSTREAM", "*", "payload", ""))
         # What waits for a write needs one.
-        return pack(("SET", self._keys.check, "", "PX", CHECK_KEY_MS))
+        return pack(("SET", self._keys.check(stream), "", "PX", CHECK_KEY_MS))
 
     def _outcome_future(self) -> tuple[asyncio.Future[Appended], OnAppended]:
         future: asyncio.Future[Appended] = self._loop.create_future()

@@ -1,118 +1,171 @@
-"""One URL, and how to connect to the server behind it.
+"""One URL, and how to connect to what is behind it: a server, a Sentinel's primary, a cluster.
 
-Standalone servers today. A caller names the key it will use, so that a cluster's node or the
-primary that Sentinel knows can be chosen here without a change anywhere else.
+A caller names the key that it will use. It gets a connection to the server which has that key now,
+and asks for another one when that server is lost or turns out to be the wrong one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
 
-import redis
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from realtime_message.errors import ConfigurationError, StreamsUnavailableError
+from realtime_message.errors import StreamsError, StreamsUnavailableError
+from realtime_message.redis_url import Address, parse_redis_url
 from realtime_message.settings import RedisSettings
-from realtime_message.streams.server_errors import from_client
+from realtime_message.streams.cluster_map import ClusterMap
+from realtime_message.streams.dial import Dialer
+from realtime_message.streams.sentinel import Sentinels
+from realtime_message.streams.server_errors import RedirectError, WrongTargetError
 from realtime_message.streams.wire import Wire
+from realtime_message.telemetry.logs import get_logger
 
-_SCHEMES = ("redis", "rediss", "unix")
-
-
-def hide_password(url: str) -> str:
-    """Return a URL without its password, query and fragment: what may stand in a text.
-
-    Raises:
-        ValueError: it is not a Redis URL.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
-        raise ValueError("unknown scheme")
-    if parts.scheme == "unix":
-        return f"unix://{parts.path}"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "localhost"
-    user = f"{parts.username}@" if parts.username else ""
-    database = parts.path if parts.path.strip("/0") else ""
-    return f"{parts.scheme}://{user}{host}:{parts.port or 6379}{database}"
+_log = get_logger("streams.connection")
 
 
 class Connector:
-    """Opens connections to the server that the settings name.
+    """Opens connections to the servers that the settings name.
 
     Args:
         settings: URL and time-outs.
+
+    Attributes:
+        where: the URL without passwords and options.
+        cluster: the cluster's map; None where there is none, and until `identify`.
 
     Raises:
         ConfigurationError: the URL cannot be understood.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
-        self._settings = settings
-        try:
-            self.where = hide_password(settings.url)
-            self._pool = ConnectionPool.from_url(settings.url)
-            self._pool.make_connection()  # type: ignore[no-untyped-call] # unknown URL options
-        except (ValueError, TypeError):
-            # Not the parser's own words: they may quote a piece of the password.
-            raise ConfigurationError(
-                "redis.url (REDIS_URL) is not a Redis URL: use "
-                "redis://[user:password@]host[:port][/database], rediss://… for TLS, or "
-                "unix:///path; special characters of the password are written as %XX"
-            ) from None
-        # After the URL's own query parameters: these are not a user's to change. A read that may
-        # block must have no time-out of the socket; each call has a deadline of its own.
-        self._pool.connection_kwargs.update(
-            protocol=2,
-            socket_timeout=None,
-            socket_connect_timeout=settings.connect_timeout_seconds,
-            health_check_interval=0,
-        )
+        self._target = target = parse_redis_url(settings.url)
+        self.where = target.shown
+        limit_seconds = self._limit_seconds = settings.connect_timeout_seconds
+        self._dialer = Dialer(target, target.server_url, limit_seconds)
+        self._hosts = list(target.hosts)
+        self.cluster: ClusterMap | None = None
+        self._sentinels: Sentinels | None = None
+        # One that is silent must leave time for the others.
+        limit_seconds = limit_seconds / 2 if len(target.hosts) > 1 else limit_seconds
+        if target.kind == "cluster":
+            self.cluster = self._cluster_map()
+        elif target.kind == "sentinel":
+            ask = Dialer(target, target.sentinel_url, limit_seconds).ask
+            self._sentinels = Sentinels(target.hosts, target.primary_name, ask, self.where)
+        #: Whether it is known what the URL leads to, and the connection on which that was seen.
+        self._is_identified = target.kind != "server"
+        self._identifying = asyncio.Lock()
+        self._spare: Wire | None = None
 
-    async def connect(self, key: str = "") -> Wire:
-        """Open a connection to the server that holds a key.
+    async def identify(self) -> None:
+        """Find out whether a plain URL leads to a node of a cluster. Raises as `connect`."""
+        if self._is_identified:
+            return
+        async with self._identifying:
+            if self._is_identified:
+                return
+            wire = await self._first_that_answers()
+            mode = (await self._greeting(wire)).get(b"mode")
+            if mode in (b"standalone", None) and len(self._hosts) == 1:
+                self._spare = wire
+            else:
+                wire.close()
+            if mode == b"sentinel":
+                raise WrongTargetError(
+                    f"{wire.where} is a Sentinel: use redis+sentinel://host:26379/NAME in "
+                    "redis.url (REDIS_URL)"
+                )
+            if mode == b"cluster":
+                self.cluster = self._cluster_map()
+                _log.info("redis.cluster_found", redis=self.where)
+            self._is_identified = True
+
+    async def connect(self, key: str) -> Wire:
+        """Open a connection to the server that has a key.
 
         Args:
-            key: the key that will be used; a standalone server holds them all.
+            key: one of those that will be used.
 
         Raises:
             StreamsUnavailableError: unreachable, or no answer within connect_timeout_seconds.
-            StreamsRefusedError: the login was refused.
+            StreamsRefusedError: the login was refused, or the URL does not say what is there.
         """
-        del key
-        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        limit = self._settings.connect_timeout_seconds
+        await self.identify()
+        if self.cluster is not None:
+            return await self.connect_to(await self.cluster.owner(key))
+        if self._spare is not None:
+            wire, self._spare = self._spare, None
+            if wire.is_open:
+                return wire
+        if self._sentinels is not None:
+            return await self._primary(await self._sentinels.primary())
+        if len(self._hosts) == 1:
+            return await self._dialer.dial(self._hosts[0])
+        return await self._first_primary()
+
+    async def connect_to(self, address: Address) -> Wire:
+        """Open a connection to a node of the cluster. Raises as `connect`."""
         try:
-            async with asyncio.timeout(limit):
-                await connection.connect()  # type: ignore[no-untyped-call]
-        except TimeoutError:
-            await connection.disconnect(nowait=True)
-            raise StreamsUnavailableError(
-                f"Redis at {self.where}: no answer within {limit:g} s"
-            ) from None
-        except asyncio.CancelledError:
-            await connection.disconnect(nowait=True)
+            return await self._dialer.dial(address)
+        except StreamsError:
+            if self.cluster is not None:
+                self.cluster.mark_stale()
             raise
-        except (redis.RedisError, OSError) as error:
-            await connection.disconnect(nowait=True)
-            raise from_client(error, self.where) from None
-        return Wire(connection, self.where)
 
-    def connect_in_thread(self) -> redis.Redis:
-        """Return a synchronous client, for a thread beside the event loop.
+    def follow(self, redirect: RedirectError, asked: Address) -> None:
+        """Take what a node says about where a slot is now."""
+        if self.cluster is None:
+            return
+        if redirect.is_ask:
+            self.cluster.mark_stale()
+        else:
+            self.cluster.learn(redirect.slot, redirect.address(asked))
 
-        It connects at its first command; its commands raise redis-py's errors.
+    def close(self) -> None:
+        """Close what nobody has asked for yet."""
+        if self._spare is not None:
+            self._spare.close()
+
+    def _cluster_map(self) -> ClusterMap:
+        dialer = Dialer(self._target, self._target.server_url, self._limit_seconds / 2)
+        return ClusterMap(self._target.hosts, dialer.ask, self.where)
+
+    async def _first_that_answers(self) -> Wire:
+        for host in self._hosts[:-1]:
+            try:
+                return await self._dialer.dial(host)
+            except StreamsUnavailableError:
+                continue
+        return await self._dialer.dial(self._hosts[-1])
+
+    async def _first_primary(self) -> Wire:
+        """Return a connection to the first host that is no replica; it is tried first next time."""
+        reasons = []
+        for host in tuple(self._hosts):
+            try:
+                wire = await self._primary(host)
+            except StreamsUnavailableError as error:
+                reasons.append(str(error))
+            else:
+                self._hosts.remove(host)
+                self._hosts.insert(0, host)
+                return wire
+        raise StreamsUnavailableError("; ".join(reasons))
+
+    async def _primary(self, address: Address) -> Wire:
+        wire = await self._dialer.dial(address)
+        role = (await self._greeting(wire)).get(b"role", b"master")
+        if role != b"master":
+            wire.close()
+            raise StreamsUnavailableError(f"Redis at {wire.where} is a replica")
+        return wire
+
+    async def _greeting(self, wire: Wire) -> dict[bytes, bytes]:
+        """Return what a server says of itself: `mode` and `role` among it.
+
+        HELLO needs no right (Redis: ACL). One that does not know it says nothing.
         """
-        client = redis.Redis.from_url(
-            self._settings.url,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            single_connection_client=False,
-        )
-        client.connection_pool.connection_kwargs.update(
-            socket_timeout=self._settings.command_timeout_seconds,
-            socket_connect_timeout=self._settings.connect_timeout_seconds,
-        )
-        return client
+        try:
+            (reply,) = await wire.call([("HELLO",)], self._limit_seconds)
+        except BaseException:
+            wire.close()
+            raise
+        return dict(zip(reply[::2], reply[1::2], strict=True)) if isinstance(reply, list) else {}

@@ -170,8 +170,8 @@ class LeaseStore(Protocol):
 class LeaseRenewer(Protocol):
     """Renews leases. Synchronous: it runs in a thread of its own, beside a blocked event loop."""
 
-    def renew(self, leases: Sequence[Lease], duration_seconds: float) -> list[bool]:
-        """Move the expiry of each lease; False for those that are lost.
+    def renew(self, leases: Sequence[Lease], duration_seconds: float) -> Sequence[bool | None]:
+        """Move the expiry of each lease; False for those that are lost, None for unknown.
 
         A lease that ran out and that nobody took is renewed.
 

@@ -19,12 +19,16 @@ from realtime_message.errors import (
 )
 from realtime_message.settings import ChannelDurability, Durability, RedisSettings
 from realtime_message.streams.server_errors import CommandForbiddenError, CommandUnknownError
-from realtime_message.streams.session import Session
+from realtime_message.streams.session import Place, Session
 from realtime_message.streams.wire import Command
 from realtime_message.telemetry.logs import get_logger
 
 #: Redis looks at WAIT's time-outs ten times a second, so its answer may come this much later.
 WAIT_RESOLUTION_SECONDS = 0.1
+
+#: A barrier gives up so long before its batch's deadline, or after half of the time if that is
+#: later: it shall answer before the connection would be cut.
+BARRIER_MARGIN_SECONDS = WAIT_RESOLUTION_SECONDS * 2
 
 #: How long a start waits for the replicas: long enough for those that are there.
 START_WAIT_MS = 200
@@ -86,6 +90,12 @@ class DiskBarrier:
         return StreamsUnavailableError(f"stored, but not fsynced: {reply}")
 
 
+def barrier_timeout_ms(left_seconds: float) -> int:
+    """Return how long a barrier may take, for a batch whose deadline is in so many seconds."""
+    wait_seconds = max(left_seconds - BARRIER_MARGIN_SECONDS, left_seconds / 2)
+    return max(1, int(wait_seconds * 1000))
+
+
 def barrier_of(durability: Durability, settings: RedisSettings) -> Barrier | None:
     """Return what a level waits for; None for `memory`."""
     if durability == "replicated":
@@ -101,31 +111,47 @@ def chosen_durability(durability: ChannelDurability, settings: RedisSettings) ->
 
 
 async def check_durability(
-    session: Session, settings: RedisSettings, where: str, durabilities: Sequence[Durability]
+    session: Session, settings: RedisSettings, durabilities: Sequence[Durability]
 ) -> None:
-    """Check that the server can do what the levels need.
+    """Check that every server can do what the levels need.
 
     Too few replicas are a warning only: they may come, and until then appends tell.
 
     Raises:
-        ConfigurationError: it cannot; the text says what to change.
-        UnsupportedServerError: it does not allow this user what is needed.
+        ConfigurationError: one cannot; the text says what to change.
+        UnsupportedServerError: one does not allow this user what is needed.
         StreamsError: no answer, or a refusal of another kind.
     """
-    if "fsynced" in durabilities:
-        await _check_disk(session, where)
-    if "replicated" in durabilities:
-        try:
-            found = await session.run("WAIT", settings.replicas, START_WAIT_MS)
-        except CommandForbiddenError as error:
-            raise _forbidden(where, "replicated", "+wait", error) from None
-        if found < settings.replicas:
-            _log.warning("replicas.missing", redis=where, found=found, needed=settings.replicas)
+    if not {"fsynced", "replicated"} & set(durabilities):
+        return
+    for place in await session.masters():
+        if "fsynced" in durabilities:
+            await _check_disk(session, place)
+        if "replicated" in durabilities:
+            await _check_replicas(session, place, settings.replicas)
 
 
-async def _check_disk(session: Session, where: str) -> None:
+async def _check_replicas(session: Session, place: Place, needed: int) -> None:
+    where = session.shown(place)
     try:
-        await session.run("WAITAOF", 1, 0, 1)
+        found = await _ask(session, place, "WAIT", needed, START_WAIT_MS)
+    except CommandForbiddenError as error:
+        raise _forbidden(where, "replicated", "+wait", error) from None
+    if found < needed:
+        _log.warning("replicas.missing", redis=where, found=found, needed=needed)
+
+
+async def _ask(session: Session, place: Place, *command: str | int) -> Any:
+    (reply,) = await session.call_at(place, command)
+    if isinstance(reply, StreamsError):
+        raise reply
+    return reply
+
+
+async def _check_disk(session: Session, place: Place) -> None:
+    where = session.shown(place)
+    try:
+        await _ask(session, place, "WAITAOF", 1, 0, 1)
     except CommandUnknownError:
         raise ConfigurationError(
             f"durability fsynced needs the command WAITAOF, which Redis at {where} does not know: "
@@ -142,7 +168,7 @@ async def _check_disk(session: Session, where: str) -> None:
     # Valkey 9.1.2 among them, confirm before the sync (redis/redis pull request 13793). With no, it
     # never comes.
     try:
-        answer = await session.run("CONFIG", "GET", "appendfsync")
+        answer = await _ask(session, place, "CONFIG", "GET", "appendfsync")
     except StreamsError as error:
         if isinstance(error, StreamsUnavailableError):
             raise

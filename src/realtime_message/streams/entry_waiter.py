@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from realtime_message.errors import StreamsError
+from realtime_message.errors import StreamsError, StreamsUnavailableError
 from realtime_message.streams.connection import Connector
+from realtime_message.streams.server_errors import RedirectError
 from realtime_message.streams.wire import Wire
 
 #: A longer wait is made of several reads, so that a lost connection is noticed within this time.
@@ -80,6 +81,11 @@ class EntryWaiter:
         block_ms = max(1, int(block_seconds * 1000))  # 0 would mean for ever
         command = ("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", self._stream, after)
         (reply,) = await self._wire.call([command], block_seconds + self._grace_seconds)
+        if isinstance(reply, RedirectError):
+            self._connector.follow(reply, self._wire.address)
+        if isinstance(reply, StreamsUnavailableError):
+            # Among them that the server is no primary any more: look for it again.
+            self._wire.drop("leads to a server that does not serve the stream now")
         if isinstance(reply, StreamsError):
             raise reply
         return None if reply is None else str(reply[0][1][0][0], "ascii")

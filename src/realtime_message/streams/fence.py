@@ -16,10 +16,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from realtime_message.errors import LeaseLostError, StreamsError
+from realtime_message.errors import LeaseLostError, StreamsError, StreamsUnavailableError
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Lease
-from realtime_message.streams.server_errors import ReadOnlyServerError
+from realtime_message.streams.server_errors import ReadOnlyServerError, RedirectError
 from realtime_message.streams.wire import Command, Wire
 
 
@@ -63,7 +63,10 @@ class Fence:
             )
             *queued, executed, _, epoch = replies
             if executed is None:
-                raise self._lost()
+                self._check(wire, epoch)
+                # Nobody has taken the partition: a cluster has moved the key to another node, or
+                # here, and the watch went with it.
+                raise StreamsUnavailableError(f"Redis at {wire.where}: the partition was moved")
             if isinstance(executed, StreamsError):  # EXECABORT: what was queued says why
                 self._refuse(
                     wire, next((r for r in queued if isinstance(r, StreamsError)), executed)
@@ -97,6 +100,9 @@ class Fence:
     def _refuse(self, wire: Wire, error: StreamsError) -> NoReturn:
         if isinstance(error, ReadOnlyServerError):
             wire.drop("leads to a server that is read-only")
+        if isinstance(error, RedirectError):
+            self._connector.follow(error, wire.address)
+            wire.drop("leads to another node of the cluster than the one that has the partition")
         raise error
 
     def _lost(self) -> LeaseLostError:

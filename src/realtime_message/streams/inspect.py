@@ -80,7 +80,8 @@ class LoadView(msgspec.Struct, frozen=True, kw_only=True):
         entries: for each partition, entries that the workers' group has not read or not
             acknowledged; None where the server cannot tell.
         memory_share: the share of maxmemory that is in use, as the server counts before it refuses
-            writes; None without a maxmemory, or without the right to see it.
+            writes, of a cluster's fullest master; None without a maxmemory, or without the right to
+            see it.
     """
 
     entries: list[int | None]
@@ -123,10 +124,9 @@ class Inspector:
         ]
 
     async def load(self) -> LoadView:
-        """Return how much waits for the workers, in one round trip. Raises StreamsError."""
+        """Return how much waits for the workers. Raises StreamsError."""
         streams = [self._keys.stream(partition) for partition in range(self._partition_count)]
-        information, *replies = await self._session.call(
-            ("INFO", "memory"),
+        replies = await self._session.call(
             *[command for s in streams for command in (("XLEN", s), ("XINFO", "GROUPS", s))],
         )
         return LoadView(
@@ -134,8 +134,13 @@ class Inspector:
                 self._unhandled(partition, *replies[partition * 2 : partition * 2 + 2])
                 for partition in range(self._partition_count)
             ],
-            memory_share=_memory_share(information),
+            memory_share=await self._largest_memory_share(),
         )
+
+    async def spread(self) -> dict[str, int]:
+        """Return how many partitions each server has; of a cluster every master, also with none."""
+        streams = [self._keys.stream(partition) for partition in range(self._partition_count)]
+        return await self._session.spread(streams)
 
     async def members(self) -> MemberView:
         """Return the live members and the stored assignment. Raises StreamsError."""
@@ -145,6 +150,13 @@ class Inspector:
             ("HGETALL", self._keys.assignment),
         )
         return member_view(_value(members), _value(stored))
+
+    async def _largest_memory_share(self) -> float | None:
+        shares = []
+        for place in await self._session.masters():
+            (information,) = await self._session.call_at(place, ("INFO", "memory"))
+            shares.append(_memory_share(information))
+        return max((share for share in shares if share is not None), default=None)
 
     def _partition(self, partition: int, replies: list[Any]) -> PartitionView:
         length, groups, lease, ttl_ms, dead_letters = replies

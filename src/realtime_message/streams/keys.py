@@ -72,15 +72,13 @@ class Keys:
         """Hash with the stored assignment and its version."""
         return f"{hash_tag(self.prefix)}:assignment"
 
-    @property
-    def probe(self) -> str:
+    def probe(self, stream: str) -> str:
         """Never written: what is asked about it shows what the server would allow."""
-        return f"{hash_tag(self.prefix)}:probe"
+        return f"{hash_tag(stream)}:probe"
 
-    @property
-    def check(self) -> str:
+    def check(self, stream: str) -> str:
         """Written by a check of a level that waits for replicas or the disk; gone in a second."""
-        return f"{hash_tag(self.prefix)}:check"
+        return f"{hash_tag(stream)}:check"
 
     def _beside(self, partition: int, purpose: str) -> str:
         return f"{hash_tag(self.stream(partition))}:{purpose}"

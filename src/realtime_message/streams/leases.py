@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Any
 
-import redis
-from redis.exceptions import NoScriptError
-
+from realtime_message.errors import StreamsError
+from realtime_message.settings import RedisSettings
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Lease
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.scripts import load_script
-from realtime_message.streams.server_errors import from_client
+from realtime_message.streams.server_errors import ScriptMissingError
 from realtime_message.streams.session import Session
+from realtime_message.streams.wire import Command
 
 
 def to_ms(seconds: float) -> int:
@@ -62,19 +64,25 @@ class RedisLeaseStore:
 class RedisLeaseRenewer:
     """Renews leases from a thread of its own. See contracts.LeaseRenewer.
 
+    The thread has an event loop of its own, which runs during a renewal only: connections, clusters
+    and Sentinel are found as everywhere else.
+
     Args:
-        connector: opens the connection, at the first renewal and after each loss.
+        settings: where the server is, and time-outs.
         keys: the key names.
     """
 
-    def __init__(self, connector: Connector, keys: Keys) -> None:
-        self._client = connector.connect_in_thread()
-        self._where = connector.where
+    def __init__(self, settings: RedisSettings, keys: Keys) -> None:
+        self._settings = settings
         self._keys = keys
         self._script = load_script("lease_renew")
+        self._runner: asyncio.Runner | None = None
+        self._session: Session | None = None
 
-    def renew(self, leases: Sequence[Lease], duration_seconds: float) -> list[bool]:
+    def renew(self, leases: Sequence[Lease], duration_seconds: float) -> list[bool | None]:
         """Move the expiry of each lease, in one round trip; False for those that are lost.
+
+        None for one whose node of a cluster does not answer, or refuses, while others do.
 
         Raises:
             StreamsUnavailableError: no answer within the command time-out; nothing is known.
@@ -82,25 +90,48 @@ class RedisLeaseRenewer:
         """
         if not leases:
             return []
-        try:
-            try:
-                replies = self._evaluate(leases, duration_seconds)
-            except NoScriptError:
-                self._client.script_load(self._script.text)
-                replies = self._evaluate(leases, duration_seconds)
-        except (redis.RedisError, OSError) as error:
-            raise from_client(error, self._where) from None
-        return [bool(reply) for reply in replies]
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        replies = self._runner.run(self._renew(leases, duration_seconds))
+        errors = [reply for reply in replies if isinstance(reply, StreamsError)]
+        if len(errors) == len(replies):
+            raise errors[0]
+        return [None if isinstance(reply, StreamsError) else bool(reply) for reply in replies]
 
     def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
+        """Close the connections."""
+        if self._runner is not None:
+            self._runner.run(self._close())
+            self._runner.close()
+            self._runner = None
 
-    def _evaluate(self, leases: Sequence[Lease], duration_seconds: float) -> list[object]:
-        pipeline = self._client.pipeline(transaction=False)
+    async def _renew(self, leases: Sequence[Lease], duration_seconds: float) -> list[Any]:
+        if self._session is None:
+            self._session = Session(
+                Connector(self._settings),
+                self._settings.command_timeout_seconds,
+                self._keys.layout,
+            )
+        else:
+            # Two turns of the loop: connections that were lost meanwhile are seen before their use.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        replies = await self._evaluate(self._session, "EVALSHA", leases, duration_seconds)
+        if any(isinstance(reply, ScriptMissingError) for reply in replies):
+            replies = await self._evaluate(self._session, "EVAL", leases, duration_seconds)
+        return replies
+
+    async def _evaluate(
+        self, session: Session, name: str, leases: Sequence[Lease], duration_seconds: float
+    ) -> list[Any]:
+        script = self._script.sha if name == "EVALSHA" else self._script.text
+        commands: list[Command] = []
         for lease in leases:
             keys = (self._keys.lease(lease.partition), self._keys.epoch(lease.partition))
             arguments = (lease.holder, lease.epoch, to_ms(duration_seconds))
-            pipeline.evalsha(self._script.sha, 2, *keys, *arguments)
-        replies: list[object] = pipeline.execute()
-        return replies
+            commands.append((name, script, len(keys), *keys, *arguments))
+        return await session.call(*commands)
+
+    async def _close(self) -> None:
+        if self._session is not None:
+            self._session.close()

@@ -13,14 +13,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from realtime_message.errors import StreamsError, StreamsRefusedError, StreamsUnavailableError
+from realtime_message.errors import StreamsError, StreamsUnavailableError
+from realtime_message.streams.append_outcome import outcome_of, tell
 from realtime_message.streams.batch import Batch
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Appended, OnAppended
-from realtime_message.streams.durability import WAIT_RESOLUTION_SECONDS, Barrier
-from realtime_message.streams.scripts import Script
+from realtime_message.streams.durability import Barrier, barrier_timeout_ms
+from realtime_message.streams.scripts import Script, make_known
 from realtime_message.streams.server_errors import ReadOnlyServerError, ScriptMissingError
 from realtime_message.streams.wire import Command, Wire, pack
 from realtime_message.telemetry.logs import get_logger
@@ -34,9 +36,8 @@ MAX_BARRIER_BATCH_ENTRIES = 8192
 RECONNECT_INITIAL_SECONDS = 0.05
 RECONNECT_MAX_SECONDS = 1.0
 
-#: A barrier gives up so long before its batch's deadline, or after half of the time if that is
-#: later: it shall answer before the connection would be cut.
-BARRIER_MARGIN_SECONDS = WAIT_RESOLUTION_SECONDS * 2
+#: Takes one append: `Pipeline.enqueue`.
+Enqueue = Callable[[bytes, OnAppended, Command | None], None]
 
 _CLOSED = "the streams are closed"
 
@@ -85,13 +86,26 @@ class Pipeline:
         """Whether the connection is open."""
         return self._wire is not None and self._wire.is_open
 
-    async def connect(self) -> None:
+    async def connect(self, streams: Iterable[str]) -> None:
         """Open the connection; it is opened again by itself whenever it is lost.
+
+        Args:
+            streams: those that will be appended to; one connection serves them all.
 
         Raises:
             StreamsError: it cannot be opened.
         """
+        del streams
         self._attach(await self._open())
+
+    def one_for_each_server(self) -> list[str]:
+        """Return streams by which every server is reached that appends go to."""
+        return [self._key]
+
+    def enqueuer(self, stream: str) -> Enqueue:
+        """Return what takes the appends to a stream."""
+        del stream  # one connection for all
+        return self.enqueue
 
     def enqueue(
         self, command: bytes, on_appended: OnAppended, script_call: Command | None = None
@@ -158,9 +172,8 @@ class Pipeline:
         batch = self._in_flight = self._take_oldest()
         data, expected = batch.take_commands(), len(batch.waiting)
         if self._barrier is not None:
-            left = batch.deadline_at - self._loop.time()
-            wait_seconds = max(left - BARRIER_MARGIN_SECONDS, left / 2)
-            data += pack(self._barrier.command(max(1, int(wait_seconds * 1000))))
+            left_seconds = batch.deadline_at - self._loop.time()
+            data += pack(self._barrier.command(barrier_timeout_ms(left_seconds)))
             expected += 1
         self._wire.send(data, expected, self._on_replies)
 
@@ -205,10 +218,10 @@ class Pipeline:
             if script_call is not None and isinstance(reply, ScriptMissingError):
                 unknown.append((on_appended, script_call))
                 continue
-            outcome = _outcome(reply)
+            outcome = outcome_of(reply)
             if shortfall is not None and isinstance(outcome, Appended):
                 outcome = shortfall
-            self._tell(on_appended, outcome)
+            tell(on_appended, outcome)
         if unknown:
             self._send_scripts_again(unknown, batch.deadline_at)
         if not self._batches:
@@ -222,13 +235,6 @@ class Pipeline:
         for on_appended, script_call in unknown:
             again.add(pack(("EVAL", self._script.text, *script_call)), on_appended, None)
         self._batches.appendleft(again)
-
-    def _tell(self, on_appended: OnAppended, outcome: Appended | Exception) -> None:
-        try:
-            on_appended(outcome)
-        except Exception:  # noqa: BLE001 - logged; a user's hook may raise anything
-            # One broken caller must not stall the pipeline that all the others share.
-            _log.exception("append.callback_failed")
 
     def _attach(self, wire: Wire) -> None:
         if not wire.is_open:
@@ -268,26 +274,5 @@ class Pipeline:
     async def _open(self) -> Wire:
         """Connect, and make sure that the script is known before the first batch needs it."""
         wire = await self._connector.connect(self._key)
-        try:
-            command = ("SCRIPT", "LOAD", self._script.text)
-            (reply,) = await wire.call([command], self._timeout_seconds)
-        except BaseException:
-            wire.close()
-            raise
-        if isinstance(reply, StreamsUnavailableError):  # such as LOADING
-            wire.close()
-            raise reply
+        await make_known(self._script, wire, self._timeout_seconds)
         return wire
-
-
-def _outcome(reply: Any) -> Appended | Exception:
-    if isinstance(reply, bytes):
-        return Appended(str(reply, "ascii"))
-    if isinstance(reply, list):  # of the script: the first entry's id and what was kept beside it
-        entry_id, stored_reply = reply
-        return Appended(str(entry_id, "ascii"), stored_reply)
-    if reply is None:  # of a check
-        return Appended("")
-    if isinstance(reply, Exception):
-        return reply
-    return StreamsRefusedError(f"Redis answered {reply!r} to an append")

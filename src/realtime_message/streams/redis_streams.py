@@ -49,7 +49,7 @@ class Streams:
         self.keys = Keys(settings.prefix)
         self._on_incident = on_incident
         self._connector = Connector(settings)
-        self._session = Session(self._connector, settings.command_timeout_seconds)
+        self._session = Session(self._connector, settings.command_timeout_seconds, self.keys.layout)
         self._appender: PipelinedAppender | None = None
         self._making_appender = asyncio.Lock()
         self.layout = Layout(self._session, self.keys, settings.partition_count)
@@ -84,7 +84,7 @@ class Streams:
             StartupError: a process with these settings must not start.
             StreamsError: the server did not answer, or refused.
         """
-        await check_server(self._session, self.keys, self.where)
+        await check_server(self._session, self.keys)
         await self.layout.ensure()
 
     async def appender(self, durabilities: Iterable[ChannelDurability] = ()) -> PipelinedAppender:
@@ -108,7 +108,7 @@ class Streams:
                 )
             appender = self._appender
             missing: list[Durability] = [level for level in levels if level not in appender.levels]
-            await check_durability(self._session, self.settings, self.where, missing)
+            await check_durability(self._session, self.settings, missing)
             await appender.open(missing)
             if self._sampling is None:
                 self._sampling = asyncio.create_task(
@@ -148,7 +148,7 @@ class Streams:
 
     def renewer(self) -> RedisLeaseRenewer:
         """Return a renewer for a thread of its own; the thread closes it."""
-        return RedisLeaseRenewer(self._connector, self.keys)
+        return RedisLeaseRenewer(self.settings, self.keys)
 
     async def close(self) -> None:
         """Wait for appends that were taken, then close what was not given away."""

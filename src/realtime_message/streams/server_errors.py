@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import redis.exceptions as client
 
 from realtime_message.errors import (
@@ -10,6 +12,7 @@ from realtime_message.errors import (
     StreamsRefusedError,
     StreamsUnavailableError,
 )
+from realtime_message.redis_url import Address
 
 
 class GroupMissingError(StreamsRefusedError):
@@ -36,14 +39,45 @@ class CommandUnknownError(StreamsRefusedError):
     """The server does not know a command."""
 
 
+class WrongTargetError(StreamsRefusedError):
+    """What answers is not what the URL says; the text says what to do."""
+
+
+class NotDoneError(StreamsUnavailableError):
+    """The server has not done it and says so: the same may be sent again, here or elsewhere."""
+
+
+class RedirectError(NotDoneError):
+    """MOVED: another node of the cluster has the slot. ASK: it will soon, and has this key now."""
+
+    @property
+    def is_ask(self) -> bool:
+        """Whether it holds for this command only, which must follow ASKING."""
+        return self._words[0] == "ASK"
+
+    @property
+    def slot(self) -> int:
+        """The slot that it is about."""
+        return int(self._words[1])
+
+    def address(self, asked: Address) -> Address:
+        """Return where to go; a node may leave out a host that is the asked one's."""
+        host, _, port = self._words[2].rpartition(":")
+        return Address(host.removeprefix("[").removesuffix("]") or asked.host, int(port))
+
+    @property
+    def _words(self) -> list[str]:
+        return str(self).removeprefix("Redis answered: ").split()
+
+
 #: First word of an error reply → what it means to a caller. All else is a refusal.
 _REPLY_CODES: dict[str, type[StreamsError]] = {
-    "LOADING": StreamsUnavailableError,  # still reading its data after a start
-    "MASTERDOWN": StreamsUnavailableError,  # a replica that lost its primary
-    "CLUSTERDOWN": StreamsUnavailableError,
-    "TRYAGAIN": StreamsUnavailableError,  # keys of a slot are on their way to another node
-    "MOVED": StreamsUnavailableError,
-    "ASK": StreamsUnavailableError,
+    "LOADING": NotDoneError,  # still reading its data after a start
+    "MASTERDOWN": NotDoneError,  # a replica that lost its primary
+    "CLUSTERDOWN": NotDoneError,
+    "TRYAGAIN": NotDoneError,  # keys of a slot are on their way to another node
+    "MOVED": RedirectError,
+    "ASK": RedirectError,
     "BUSY": StreamsUnavailableError,  # a script runs for too long
     "UNBLOCKED": StreamsUnavailableError,
     "NOGROUP": GroupMissingError,
@@ -104,7 +138,26 @@ def from_client(error: BaseException, where: str) -> StreamsError:
     if isinstance(error, StreamsError):
         return error
     text = f"Redis at {where}: {error or type(error).__name__}"
+    hint = _tls_hint(error)
+    if hint is not None:
+        return WrongTargetError(f"Redis at {where}: {hint}")
     for parent in type(error).__mro__:
         if parent in _CLIENT_CLASSES:
             return _CLIENT_CLASSES[parent](text)
     return StreamsRefusedError(text)
+
+
+def _tls_hint(error: BaseException) -> str | None:
+    """Return what to do about a handshake that can never succeed; None for other errors."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate does not verify ({cause.verify_message}): name the authority that "
+            "signed it by ?ssl_ca_certs=/path/to/ca.crt in redis.url (REDIS_URL), and address it "
+            "by a host name or IP address that the certificate contains"
+        )
+    if cause is not None and cause.reason == "WRONG_VERSION_NUMBER":
+        return "it does not speak TLS on this port: use redis instead of rediss, or its TLS port"
+    return None

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from realtime_message.errors import (
     ConfigurationError,
     StartupError,
+    StreamsError,
     StreamsRefusedError,
     StreamsUnavailableError,
     UnsupportedServerError,
@@ -18,8 +19,10 @@ from realtime_message.streams.server_errors import (
     CommandUnknownError,
     LoginRefusedError,
     ReadOnlyServerError,
+    RedirectError,
+    WrongTargetError,
 )
-from realtime_message.streams.session import Session
+from realtime_message.streams.session import Place, Session
 from realtime_message.streams.wire import Command, information_fields
 from realtime_message.telemetry.logs import get_logger
 
@@ -64,6 +67,8 @@ async def wait_until_ready(
                 f"Redis at {where} refused the login ({error}): correct user and password in "
                 "redis.url (REDIS_URL), redis://user:password@host:port"
             ) from None
+        except WrongTargetError as error:
+            raise ConfigurationError(str(error)) from None
         except ReadOnlyServerError:
             raise ConfigurationError(
                 f"Redis at {where} is a read-only replica: let redis.url (REDIS_URL) name the "
@@ -77,19 +82,34 @@ async def wait_until_ready(
         pause_seconds = min(pause_seconds * 2, RETRY_MAX_SECONDS)
 
 
-async def check_server(session: Session, keys: Keys, where: str) -> None:
-    """Check that the server is new enough, and knows and allows what is needed.
+async def check_server(session: Session, keys: Keys) -> None:
+    """Check that every server is new enough, and knows and allows what is needed.
+
+    Args:
+        session: to the server, or to all nodes of the cluster.
+        keys: the key names.
 
     Raises:
-        UnsupportedServerError: it is not, or does not; the text names every command.
+        UnsupportedServerError: one is not, or does not; the text names every command.
         StreamsError: no answer, or a refusal that has nothing to do with commands.
     """
-    try:
-        information = await session.run("INFO")
-    except CommandForbiddenError:
+    for place in await session.masters():
+        await _check_one(session, place, keys)
+
+
+async def _check_one(session: Session, place: Place, keys: Keys) -> None:
+    where = session.shown(place)
+    (information,) = await session.call_at(place, ("INFO",))
+    if isinstance(information, CommandForbiddenError):
         information = b""  # the commands themselves are asked for below
+    elif isinstance(information, StreamsError):
+        raise information
     _check_information(information_fields(information), where)
-    replies = await session.call(*_harmless_commands(keys))
+    commands = _harmless_commands(keys)
+    if place is not None:
+        commands += [("CLUSTER", "SLOTS"), ("ASKING",), ("GET", keys.epoch(0))]
+    # A node that does not have the slot says whether it would be allowed, all the same.
+    replies = await session.call_at(place, *commands)
     wrong = [r for r in replies if isinstance(r, CommandForbiddenError | CommandUnknownError)]
     if wrong:
         texts = "; ".join(dict.fromkeys(str(error) for error in wrong))
@@ -99,7 +119,9 @@ async def check_server(session: Session, keys: Keys, where: str) -> None:
             f"~{keys.prefix}:* and ~{{{keys.prefix}*), or use another server"
         )
     for reply in replies:
-        if isinstance(reply, StreamsUnavailableError | ReadOnlyServerError | LoginRefusedError):
+        is_redirect = isinstance(reply, RedirectError)
+        grave = StreamsUnavailableError | ReadOnlyServerError | LoginRefusedError
+        if isinstance(reply, grave) and not is_redirect:
             raise reply
 
 
@@ -110,11 +132,6 @@ def _check_information(fields: Mapping[str, str], where: str) -> None:
         oldest = ".".join(map(str, OLDEST_VERSION))
         raise UnsupportedServerError(
             f"Redis at {where} has version {version}; {oldest} or newer is needed, or Valkey"
-        )
-    if fields.get("cluster_enabled") == "1":
-        raise UnsupportedServerError(
-            f"Redis at {where} is a node of a Redis Cluster, which this version cannot use: let "
-            "redis.url (REDIS_URL) name a standalone server"
         )
     policy = fields.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and fields.get("maxmemory", "0") != "0":
@@ -128,7 +145,7 @@ def _harmless_commands(keys: Keys) -> list[Command]:
     On a key that never exists each is a no-op or an error; what counts is whether the error says
     that the command is unknown or not allowed.
     """
-    probe = keys.probe
+    probe = keys.probe(keys.stream(0))
     return [
         ("XLEN", keys.stream(0)),
         ("GET", keys.epoch(0)),

@@ -16,6 +16,7 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 
 from realtime_message.errors import StreamsUnavailableError
+from realtime_message.redis_url import Address
 from realtime_message.streams.server_errors import from_reply
 
 #: A command with its arguments.
@@ -56,10 +57,12 @@ class Wire(asyncio.Protocol):
     Args:
         connection: a connected redis-py connection; it must not be used for anything else.
         where: the server, without its password, for error texts.
+        address: where it listens.
     """
 
-    def __init__(self, connection: AbstractConnection, where: str) -> None:
+    def __init__(self, connection: AbstractConnection, where: str, address: Address) -> None:
         self.where = where
+        self.address = address
         #: Called when the connection ends for any reason but `close`.
         self.on_lost: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()

@@ -116,7 +116,9 @@ class LeaseKeeper:
             return
         self._report(None)
         for hold, is_renewed in zip(holds, answers, strict=True):
-            if is_renewed:
+            if is_renewed is None:  # its node of a cluster is silent; the others' are renewed
+                self._renew_at = asked_at + self._lease_seconds * _RETRY_AFTER
+            elif is_renewed:
                 hold.extend(self.reliable_until(asked_at))
             else:
                 hold.lose(Loss.taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,7 +16,7 @@ from support.streams_outside import AnyStreams, forget_lease
 async def renewer(streams: AnyStreams) -> AsyncIterator[LeaseRenewer]:
     renewer = streams.renewer()
     yield renewer
-    renewer.close()
+    await asyncio.to_thread(renewer.close)
 
 
 async def _acquire(streams: AnyStreams, holder: str, seconds: float = 60.0) -> Lease:
@@ -77,14 +78,14 @@ async def test_epoch_grows_after_the_server_lost_everything(
     await forget_lease(streams, 0)
     after = await _acquire(streams, "w2")
     assert after.epoch > before.epoch
-    assert renewer.renew([before], 60) == [False]
+    assert await asyncio.to_thread(renewer.renew, [before], 60) == [False]
 
 
 async def test_renewing_moves_the_expiry_only(streams: AnyStreams, renewer: LeaseRenewer) -> None:
     """A renewed lease lives longer under the same epoch, and shows since when it is held."""
     lease = await _acquire(streams, "w1", 5)
     owner = (await streams.inspect.partitions())[0].owner
-    assert renewer.renew([lease], 600) == [True]
+    assert await asyncio.to_thread(renewer.renew, [lease], 600) == [True]
     renewed = (await streams.inspect.partitions())[0].owner
     assert owner is not None
     assert renewed is not None
@@ -104,7 +105,7 @@ async def test_renewing_brings_back_a_lapsed_lease_that_nobody_took(
         return (await streams.inspect.partitions())[0].owner is None
 
     await eventually(has_lapsed)
-    assert renewer.renew([lease], 60) == [True]
+    assert await asyncio.to_thread(renewer.renew, [lease], 60) == [True]
     assert await streams.leases.acquire(0, "w2", 60) is None
 
 
@@ -114,7 +115,7 @@ async def test_renewing_a_taken_lease_is_refused(
     """Once another member took the partition, the old lease cannot be renewed."""
     old = await _acquire(streams, "w1", 0.001)
     new = await _acquire_eventually(streams, "w2")
-    assert renewer.renew([old, new], 60) == [False, True]
+    assert await asyncio.to_thread(renewer.renew, [old, new], 60) == [False, True]
 
 
 async def test_renewing_an_earlier_lease_of_the_same_holder_is_refused(
@@ -123,14 +124,14 @@ async def test_renewing_an_earlier_lease_of_the_same_holder_is_refused(
     """The epoch decides, not the name: the same member's earlier lease is lost too."""
     first = await _acquire(streams, "w1")
     second = await _acquire(streams, "w1")
-    assert renewer.renew([first, second], 60) == [False, True]
+    assert await asyncio.to_thread(renewer.renew, [first, second], 60) == [False, True]
 
 
 async def test_released_lease_stays_released(streams: AnyStreams, renewer: LeaseRenewer) -> None:
     """A renewal that arrives after the release does not bring the lease back."""
     lease = await _acquire(streams, "w1")
     assert await streams.leases.release(lease)
-    assert renewer.renew([lease], 60) == [False]
+    assert await asyncio.to_thread(renewer.renew, [lease], 60) == [False]
     assert (await streams.inspect.partitions())[0].owner is None
     assert await streams.leases.acquire(0, "w2", 60) is not None
 
@@ -147,4 +148,4 @@ async def test_release_needs_holder_and_epoch(streams: AnyStreams) -> None:
 
 async def test_renewing_nothing_asks_nobody(streams: AnyStreams, renewer: LeaseRenewer) -> None:
     """A renewal without leases returns without results."""
-    assert renewer.renew([], 60) == []
+    assert await asyncio.to_thread(renewer.renew, [], 60) == []

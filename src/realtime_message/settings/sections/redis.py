@@ -17,7 +17,12 @@ class RedisSettings(Section, frozen=True, kw_only=True):
     url: Annotated[
         str,
         option(
-            "Where Redis or Valkey is.",
+            "Where Redis or Valkey is: `redis://[user:password@]host:port[/database]` for one "
+            "server (or a node of a cluster, which is recognised), "
+            "`redis+sentinel://host:26379,host:26379/NAME` for the primary that Sentinel knows as "
+            "NAME, `redis+cluster://host:port,host:port` for a cluster, `unix:///path`; `rediss` "
+            "instead of `redis` is TLS, with options such as `?ssl_ca_certs=/path/ca.crt`. Special "
+            "characters of the password are written as %XX.",
             environment="REDIS_URL",
             secret=True,
             fits="a URL such as redis://localhost:6379",
