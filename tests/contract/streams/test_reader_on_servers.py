@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from realtime_message.streams import Streams
+from support.eventually import eventually
 from support.taken_partition import Partition, payloads
 
 
@@ -51,7 +52,11 @@ async def test_cancelled_wait_is_taken_up_by_the_next(
     """Cancelling a wait costs no connection, and the next wait sees what came meanwhile."""
     reader = await partition.take()
     waiting = asyncio.create_task(reader.wait_for_entries(30))
-    await asyncio.sleep(0.05)
+
+    async def is_connected() -> bool:
+        return reader._waiter._wire is not None
+
+    await eventually(is_connected)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     wire = reader._waiter._wire
