@@ -11,11 +11,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 WORK = Path(__file__).parents[1] / ".work" / "benchmarks"
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    pid: int
+    port: int
 
 
 def free_port() -> int:
@@ -87,13 +96,13 @@ def memory_mb(pids: Sequence[int]) -> float:
 
 
 @contextlib.contextmanager
-def redis_server(core: int | None = None) -> Iterator[int]:
-    """Run a Redis or Valkey without persistence; yield its port."""
+def redis_server(core: int | None = None) -> Iterator[Server]:
+    """Run a Redis or Valkey without persistence."""
     binary = shutil.which("redis-server") or shutil.which("valkey-server") or _from_wheel()
     port = free_port()
     command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with running(command, port=port, environment={}, core=core):
-        yield port
+    with running(command, port=port, environment={}, core=core) as pid:
+        yield Server(pid, port)
 
 
 def _from_wheel() -> str:

@@ -52,11 +52,11 @@ def main() -> None:
         contenders.append(fastapi())
     for processes in options.processes:
         is_pinned = processes == 1 and (os.cpu_count() or 1) > 1
-        with redis_server(core=1 if is_pinned else None) as redis_port:
+        with redis_server(core=1 if is_pinned else None) as store:
             rounds: dict[str, list[Figures]] = {one.name: [] for one in contenders}
             for _ in range(options.rounds):
                 for one in contenders:
-                    figures = _measure(one, redis_port, processes, options, is_pinned=is_pinned)
+                    figures = _measure(one, store.port, processes, options, is_pinned=is_pinned)
                     rounds[one.name].append(figures)
         _print(processes, options, {name: _median(runs) for name, runs in rounds.items()})
 

@@ -17,11 +17,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from contenders import SECRET, ours
-from machine import free_port, redis_server, running
+from machine import Server, cpu_seconds, family, free_port, redis_server, running
 
 from realtime_message.centrifugo.configuration import (
     GatewayOptions,
@@ -31,6 +31,8 @@ from realtime_message.centrifugo.configuration import (
 from realtime_message.centrifugo.tokens import make_connection_token
 
 HERE = Path(__file__).parent
+#: How long the load generator runs before it counts.
+WARM_UP_SECONDS = 1
 
 
 def main() -> None:
@@ -45,36 +47,37 @@ def main() -> None:
         sys.exit("the benchmark needs Centrifugo: name it in RTM_CENTRIFUGO_BIN")
     backends = {"a backend that does nothing": _nothing, "this project": _ours}
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in backends}
-    with redis_server() as redis_port:
+    with redis_server() as redis:
         for _ in range(options.rounds):
             for name, backend in backends.items():
-                with backend(redis_port) as url, _gateway(binary, url) as port:
-                    runs[name].append(_load(port, options))
+                with backend(redis.port) as service, _gateway(binary, service.port) as gateway:
+                    pids = {"gateway": gateway.pid, "backend": service.pid, "Redis": redis.pid}
+                    runs[name].append(_load(gateway.port, options, pids))
     _print(options, runs)
 
 
 @contextlib.contextmanager
-def _nothing(_: int) -> Iterator[str]:
+def _nothing(_: int) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, str(HERE / "peers" / "nothing.py")]
-    with running(command, port=port, environment={"PORT": str(port)}):
-        yield f"http://127.0.0.1:{port}"
+    with running(command, port=port, environment={"PORT": str(port)}) as pid:
+        yield Server(pid, port)
 
 
 @contextlib.contextmanager
-def _ours(redis_port: int) -> Iterator[str]:
+def _ours(redis_port: int) -> Iterator[Server]:
     port = free_port()
     command, environment = ours().start(port, redis_port, 1)
-    with running(command, port=port, environment=environment):
-        yield f"http://127.0.0.1:{port}"
+    with running(command, port=port, environment=environment) as pid:
+        yield Server(pid, port)
 
 
 @contextlib.contextmanager
-def _gateway(binary: str, callback_url: str) -> Iterator[int]:
+def _gateway(binary: str, callback_port: int) -> Iterator[Server]:
     port = free_port()
     options = GatewayOptions(
         port=port,
-        callback_url=callback_url,
+        callback_url=f"http://127.0.0.1:{callback_port}",
         events=("connect", "publish"),
         has_callback_secret=True,
     )
@@ -84,12 +87,14 @@ def _gateway(binary: str, callback_url: str) -> Iterator[int]:
         environment = launch_environment(
             options, token_secret=_token_secret(), callback_secret=SECRET
         )
-        with running([binary, "-c", str(file)], port=port, environment=environment):
-            yield port
+        with running([binary, "-c", str(file)], port=port, environment=environment) as pid:
+            yield Server(pid, port)
 
 
-def _load(port: int, options: argparse.Namespace) -> dict[str, float]:
+def _load(port: int, options: argparse.Namespace, pids: Mapping[str, int]) -> dict[str, float]:
+    """Load the gateway; return what the load generator measured, and CPU µs for each publish."""
     token = make_connection_token(_token_secret(), "56")
+    before = {name: cpu_seconds(family(pid)) for name, pid in pids.items()}
     output = subprocess.run(
         [
             *(sys.executable, str(HERE / "load" / "websocket.py")),
@@ -102,7 +107,13 @@ def _load(port: int, options: argparse.Namespace) -> dict[str, float]:
     result = json.loads(output)
     if result["errors"]:
         sys.exit(f"{result['errors']} errors, the last: {result['last_error']}")
-    return dict(result)
+    # Those of the warm-up cost as much.
+    publishes = result["per_second"] * (options.seconds + WARM_UP_SECONDS)
+    used = {
+        name: (cpu_seconds(family(pid)) - before[name]) / publishes * 1e6
+        for name, pid in pids.items()
+    }
+    return {**result, **used}
 
 
 def _token_secret() -> str:
@@ -114,16 +125,22 @@ def _print(options: argparse.Namespace, runs: dict[str, list[dict[str, float]]])
         f"\n{options.connections} clients, one message at a time each, medians of "
         f"{options.rounds} rounds of {options.seconds:g} s, {os.cpu_count()} cores\n"
     )
-    print("| behind Centrifugo | publishes/s | ratio | p50 ms | p99 ms |")
-    print("|---|---|---|---|---|")
+    print(
+        "| behind Centrifugo | publishes/s | ratio | p50 ms | p99 ms "
+        "| CPU µs for each: Centrifugo | backend | Redis |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     base = 0.0
     for name, results in runs.items():
-        per_second, p50, p99 = (
+        per_second, p50, p99, *used = (
             statistics.median(result[key] for result in results)
-            for key in ("per_second", "p50_ms", "p99_ms")
+            for key in ("per_second", "p50_ms", "p99_ms", "gateway", "backend", "Redis")
         )
         base = base or per_second
-        print(f"| {name} | {per_second:,.0f} | {per_second / base:.2f} | {p50:.2f} | {p99:.2f} |")
+        print(
+            f"| {name} | {per_second:,.0f} | {per_second / base:.2f} | {p50:.2f} | {p99:.2f} | "
+            f"{' | '.join(f'{cpu:.0f}' for cpu in used)} |"
+        )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -96,16 +97,21 @@ class ScriptedCallback:
 
     Attributes:
         scripts: what is answered, by proxy event; an event that is not there is permitted.
+
+    Args:
+        background: where it runs.
+        tls: its certificate; None for plain HTTP.
     """
 
-    def __init__(self, background: BackgroundLoop) -> None:
+    def __init__(self, background: BackgroundLoop, tls: ssl.SSLContext | None = None) -> None:
         self.scripts: dict[str, Script] = {}
         self._calls: list[Call] = []
         self._open: set[asyncio.StreamWriter] = set()
         self._background = background
-        self._server = background.run(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        starting = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
+        self._server = background.run(starting)
         self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     def reset(self) -> None:
         """Forget scripts and calls."""

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -56,6 +57,7 @@ class GatewayRig:
         folder: for its configuration file and log.
         changes: options that differ from the base configuration, as a nested dict; None removes.
         events: the proxy events that the callback service answers.
+        tls: the callback service's certificate; None for plain HTTP.
     """
 
     def __init__(
@@ -64,10 +66,11 @@ class GatewayRig:
         folder: Path,
         changes: Mapping[str, Any] | None = None,
         events: tuple[Any, ...] = BASE_EVENTS,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.kind = kind
         self._background = BackgroundLoop()
-        self.callback = ScriptedCallback(self._background)
+        self.callback = ScriptedCallback(self._background, tls)
         self.port = free_port()
         options = GatewayOptions(
             port=self.port,

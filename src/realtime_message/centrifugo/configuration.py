@@ -49,6 +49,9 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
         port: the port of WebSocket, server API and health.
         internal_port: a port of its own for server API and health; 0 for the same.
         callback_url: where the callback service is, without a path.
+        callback_ca: path of the certificates (PEM) by which it is known over HTTPS; empty: those
+            that the machine trusts.
+        callback_server_name: the name that its certificate has; empty: the URL's host.
         events: the proxy events that the callback service answers.
         proxy_timeout_seconds: how long the gateway waits for the callback service.
         has_callback_secret: whether every call carries the shared secret.
@@ -80,6 +83,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8000
     internal_port: int = 0
     callback_url: str = "http://127.0.0.1:3000"
+    callback_ca: str = ""
+    callback_server_name: str = ""
     events: tuple[EventName, ...] = ("connect", "subscribe", "publish")
     proxy_timeout_seconds: float = 1.0
     has_callback_secret: bool = False
@@ -191,11 +196,20 @@ def _proxy(options: GatewayOptions, event: EventName) -> dict[str, Any]:
         proxy["http_headers"] = list(options.forwarded_headers)
         if options.emulated_headers:
             proxy["emulated_headers"] = list(options.emulated_headers)
+    http: dict[str, Any] = {}
     if options.has_callback_secret:
-        proxy["http"] = {
-            "static_headers": {CALLBACK_SECRET_HEADER: f"${{{_CALLBACK_SECRET_VARIABLE}}}"}
+        secret = f"${{{_CALLBACK_SECRET_VARIABLE}}}"
+        http["static_headers"] = {CALLBACK_SECRET_HEADER: secret}
+    if options.callback_ca or options.callback_server_name:
+        http["tls"] = {"enabled": True} | {
+            name: value
+            for name, value in (
+                ("server_ca_pem", options.callback_ca),
+                ("server_name", options.callback_server_name),
+            )
+            if value
         }
-    return proxy
+    return proxy | ({"http": http} if http else {})
 
 
 def _client(options: GatewayOptions) -> dict[str, Any]:

@@ -10,9 +10,8 @@ import msgspec
 from realtime_message.centrifugo.gateway_configuration import (
     ChannelOptions,
     GatewayConfiguration,
-    Proxy,
-    StatusTransform,
 )
+from realtime_message.centrifugo.proxy_configuration import Proxy, StatusTransform
 from realtime_message.centrifugo.token_keys import TokenKeys, token_keys_problems
 
 # WebSocket's limit for the reason of a close frame (RFC 6455, section 5.5).

@@ -12,17 +12,14 @@ import msgspec
 from msgspec import Meta
 
 from realtime_message.centrifugo.durations import Seconds
-
-Count = Annotated[int, Meta(ge=0)]
-Name = Annotated[str, Meta(pattern=r"^[-a-zA-Z0-9_.]{2,}$")]
-
-
-def _option_name(field_name: str) -> str:
-    return field_name.removesuffix("_seconds")
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, rename=_option_name):
-    """An object in the configuration file."""
+from realtime_message.centrifugo.proxy_configuration import (
+    Count,
+    Name,
+    NamedProxy,
+    Proxy,
+    Section,
+    SwitchedProxy,
+)
 
 
 class HttpServer(Section, frozen=True):
@@ -32,60 +29,6 @@ class HttpServer(Section, frozen=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000
     internal_address: str = ""
     internal_port: str = ""
-
-
-class ErrorTransform(Section, frozen=True):
-    """The error that a client sees in place of an HTTP status of the callback."""
-
-    code: Count = 0
-    message: str = ""
-    temporary: bool = False
-
-
-class DisconnectTransform(Section, frozen=True):
-    """The close of the connection in place of an HTTP status of the callback."""
-
-    code: Count = 0
-    reason: str = ""
-
-
-class StatusTransform(Section, frozen=True):
-    """What a status other than 200 means; exactly one of the two targets is set."""
-
-    status_code: int
-    to_error: ErrorTransform = ErrorTransform()
-    to_disconnect: DisconnectTransform = DisconnectTransform()
-
-
-class ProxyHttp(Section, frozen=True):
-    """The HTTP side of a proxy."""
-
-    static_headers: dict[str, str] = {}
-    status_to_code_transforms: list[StatusTransform] = []
-
-
-class Proxy(Section, frozen=True):
-    """How one proxy event reaches the callback."""
-
-    endpoint: str = ""
-    timeout_seconds: Seconds = Seconds(1)
-    http_headers: list[str] = []
-    emulated_headers: list[str] = []
-    binary_encoding: bool = False
-    include_connection_meta: bool = False
-    http: ProxyHttp = ProxyHttp()
-
-
-class SwitchedProxy(Proxy, frozen=True):
-    """A proxy that has its own switch: connect and refresh."""
-
-    enabled: bool = False
-
-
-class NamedProxy(Proxy, frozen=True, kw_only=True):
-    """A proxy that namespaces choose by name."""
-
-    name: Name
 
 
 class ClientProxies(Section, frozen=True):
@@ -121,7 +64,7 @@ class Client(Section, frozen=True):
     """Connections: authentication, limits, times."""
 
     proxy: ClientProxies = ClientProxies()
-    allowed_origins: list[str] = []
+    allowed_origins: list[str] = msgspec.field(default_factory=list)
     token: Token = Token()
     subscription_token: SubscriptionToken = SubscriptionToken()
     allow_anonymous_connect_without_token: bool = False
@@ -207,7 +150,7 @@ class Channel(Section, frozen=True):
 
     proxy: ChannelProxies = ChannelProxies()
     without_namespace: ChannelOptions = ChannelOptions()
-    namespaces: list[Namespace] = []
+    namespaces: list[Namespace] = msgspec.field(default_factory=list)
     history_meta_ttl_seconds: Seconds = Seconds(2_592_000)
     publication_data_format: DataFormat = ""
     max_length: Count = 255
@@ -235,7 +178,7 @@ class Rpc(Section, frozen=True):
 
     proxy: Proxy = Proxy()
     without_namespace: RpcOptions = RpcOptions()
-    namespaces: list[RpcNamespace] = []
+    namespaces: list[RpcNamespace] = msgspec.field(default_factory=list)
     namespace_boundary: str = ":"
 
 
@@ -290,7 +233,7 @@ class GatewayConfiguration(Section, frozen=True):
     client: Client = Client()
     channel: Channel = Channel()
     rpc: Rpc = Rpc()
-    proxies: list[NamedProxy] = []
+    proxies: list[NamedProxy] = msgspec.field(default_factory=list)
     http_api: HttpApi = HttpApi()
     websocket: WebSocket = WebSocket()
     health: Health = Health()

@@ -42,13 +42,25 @@ class HttpClient:
     Args:
         endpoint: an http:// or https:// URL.
         timeout_seconds: for a whole exchange, from connecting to the last byte.
+        authorities: the certificates (PEM) by which the server is known; empty: the machine's.
+        server_name: the name that the server's certificate has; empty: the URL's host.
+
+    Raises:
+        ValueError: the authorities are no certificates.
     """
 
-    def __init__(self, endpoint: str, timeout_seconds: float) -> None:
-        self._endpoint = endpoint
+    def __init__(
+        self,
+        endpoint: str,
+        timeout_seconds: float,
+        *,
+        authorities: str = "",
+        server_name: str = "",
+    ) -> None:
         self._timeout_seconds = timeout_seconds
         self._url = urlsplit(endpoint)
-        self._ssl = ssl.create_default_context() if self._url.scheme == "https" else None
+        self._ssl = _tls_context(authorities) if self._url.scheme == "https" else None
+        self._server_name = (server_name or self._url.hostname) if self._ssl else None
         self._idle: list[_Exchange] = []
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
@@ -106,9 +118,20 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         port = self._url.port or (443 if self._ssl else 80)
         _, exchange = await loop.create_connection(
-            lambda: _Exchange(self._idle), self._url.hostname or "", port, ssl=self._ssl
+            lambda: _Exchange(self._idle),
+            self._url.hostname or "",
+            port,
+            ssl=self._ssl,
+            server_hostname=self._server_name,
         )
         return exchange
+
+
+def _tls_context(authorities: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=authorities or None)
+    except ssl.SSLError as error:
+        raise ValueError(f"these are no certificates ({error.reason})") from None
 
 
 def _request(method: str, url: SplitResult, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -7,12 +7,16 @@ outcome (refused, closed, late, another status, unreadable) is a failure; it is 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from realtime_message.centrifugo.gateway_configuration import GatewayConfiguration, Proxy
+from realtime_message.centrifugo.gateway_configuration import GatewayConfiguration
+from realtime_message.centrifugo.proxy_configuration import Proxy, ProxyTls
+from realtime_message.errors import ConfigurationError
 from realtime_message.gateway import codes
 from realtime_message.gateway.codes import Close, CommandError, ConnectionClose, ErrorBody
 from realtime_message.gateway.http_client import HttpAnswer, HttpClient, HttpError
@@ -66,12 +70,15 @@ class EventProxy:
     Args:
         event: the proxy event, for the log.
         options: the proxy's configuration.
+
+    Raises:
+        ConfigurationError: the certificates that it names cannot be read, or are none.
     """
 
     def __init__(self, event: str, options: Proxy) -> None:
         self._event = event
         self._options = options
-        self._http = HttpClient(options.endpoint, options.timeout_seconds)
+        self._http = _http_client(event, options)
         self.is_binary = options.binary_encoding
         self.includes_meta = options.include_connection_meta
 
@@ -168,6 +175,37 @@ class EventProxy:
         if any(mark in value for value in headers.values() for mark in _UNSENDABLE):
             raise ProxyError("a header of the client holds a line break")
         return headers
+
+
+def _http_client(event: str, options: Proxy) -> HttpClient:
+    tls = options.http.tls if options.http.tls.enabled else ProxyTls()
+    try:
+        return HttpClient(
+            options.endpoint,
+            options.timeout_seconds,
+            authorities=_read_pem(tls.server_ca_pem),
+            server_name=tls.server_name,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"http.tls.server_ca_pem of the {event} proxy: {error}") from None
+
+
+def _read_pem(source: str) -> str:
+    """Return a PEM that is given as text, in base64, or as the path of a file.
+
+    Raises:
+        ValueError: it is the path of nothing that can be read.
+    """
+    if "-----BEGIN" in source or not source:
+        return source
+    try:
+        return base64.b64decode(source, validate=True).decode("ascii")
+    except ValueError:  # a path
+        pass
+    try:
+        return Path(source).read_text("ascii")
+    except OSError as error:
+        raise ValueError(f"{source} cannot be read ({error.strerror})") from None
 
 
 class Proxies:

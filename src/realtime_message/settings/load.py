@@ -172,8 +172,9 @@ def _build(sections: Mapping[str, Mapping[str, Any]]) -> Settings:
 def _derive(settings: Settings) -> dict[str, str]:
     """Return the addresses by which the parts on one machine reach each other."""
     callback, gateway = settings.callback, settings.gateway
+    scheme = "https" if callback.tls_certificate else "http"
     return {
-        "gateway.callback_url": f"http://{reachable(callback.host)}:{callback.port}",
+        "gateway.callback_url": f"{scheme}://{reachable(callback.host)}:{callback.port}",
         "gateway.api_url": f"http://{reachable(gateway.host)}:{gateway.port}/api",
     }
 

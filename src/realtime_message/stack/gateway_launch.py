@@ -36,6 +36,9 @@ def gateway_options(settings: Settings) -> GatewayOptions:
         host=gateway.host,
         port=gateway.port,
         callback_url=gateway.callback_url,
+        # Centrifugo's working directory may be another one.
+        callback_ca=str(Path(gateway.callback_ca).absolute()) if gateway.callback_ca else "",
+        callback_server_name=gateway.callback_server_name,
         proxy_timeout_seconds=gateway.proxy_timeout_seconds,
         has_callback_secret=bool(settings.callback.secret),
         tokens=_spoken("tokens", settings.tokens),

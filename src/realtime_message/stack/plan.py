@@ -182,7 +182,12 @@ def _callback(loaded: LoadedSettings, options: UpOptions, shared: Mapping[str, s
         name="callback",
         command=part_command("callback", "--app", options.app),
         environment=shared,
-        answers=_health(callback.host, callback.port, "/health/ready"),
+        answers=_health(
+            callback.host,
+            callback.port,
+            "/health/ready",
+            is_https=bool(callback.tls_certificate),
+        ),
         stop_after=_CALLBACK_ENDS,
         stop_timeout_seconds=callback.drain_timeout_seconds + _MARGIN_SECONDS,
         follows_source=True,
@@ -218,6 +223,6 @@ def _page(loaded: LoadedSettings, options: UpOptions, shared: Mapping[str, str])
     )
 
 
-def _health(host: str, port: int, path: str) -> Callable[[], Any]:
+def _health(host: str, port: int, path: str, *, is_https: bool = False) -> Callable[[], Any]:
     reachable = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared
-    return http_ok(port, path, reachable.get(host, host))
+    return http_ok(port, path, reachable.get(host, host), is_https=is_https)

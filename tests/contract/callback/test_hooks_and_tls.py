@@ -2,7 +2,6 @@
 
 import json
 import ssl
-import subprocess
 
 import pytest
 
@@ -17,6 +16,7 @@ from realtime_message import (
 from realtime_message.errors import AppError, ConfigurationError, StartupError
 from support import proxy_bodies as bodies
 from support.callback_thread import CallbackThread
+from support.certificates import make_certificate
 from support.proxy_bodies import publish_body
 
 
@@ -152,18 +152,7 @@ def test_a_proxy_in_front_is_not_this_machine(is_hot) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate for localhost and its key, made on the spot."""
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-days", "1", "-nodes", "-keyout", "key.pem"),
-            *("-out", "cert.pem", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder / "cert.pem", folder / "key.pem"
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize("is_hot", [True, False])

@@ -57,8 +57,8 @@ def own_rig(tmp_path, kind):
     """Start a gateway of a test's own, which it may stop."""
     started = []
 
-    def start(changes=None, events=BASE_EVENTS):
-        rig = GatewayRig(kind, tmp_path, changes, events)
+    def start(changes=None, events=BASE_EVENTS, tls=None):
+        rig = GatewayRig(kind, tmp_path, changes, events, tls)
         rig.callback.reset()
         started.append(rig)
         return rig

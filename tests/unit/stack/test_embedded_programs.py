@@ -107,6 +107,25 @@ def test_gateway_gets_what_tokens_are_verified_with() -> None:
     assert given["CENTRIFUGO_CLIENT_SUBSCRIPTION_TOKEN_HMAC_SECRET_KEY"] == "s" * 32
 
 
+def test_callback_over_https_is_called_so(tmp_path: Path, monkeypatch) -> None:
+    """The derived URL follows the certificate; what the gateway needs to know it is passed on."""
+    monkeypatch.chdir(tmp_path)
+    values = {
+        "callback.tls_certificate": "cert.pem",
+        "callback.port": 3443,
+        "gateway.callback_ca": "ca.pem",
+        "gateway.callback_server_name": "callback.example",
+    }
+    settings = load_settings({}, flags=values, search_file=False).settings
+    proxy = gateway_configuration(settings)["channel"]["proxy"]["publish"]
+    assert proxy["endpoint"] == "https://127.0.0.1:3443/centrifugo/publish"
+    assert proxy["http"]["tls"] == {
+        "enabled": True,
+        "server_ca_pem": str(tmp_path / "ca.pem"),
+        "server_name": "callback.example",
+    }
+
+
 def test_options_of_tokens_that_make_no_sense_are_named() -> None:
     """Centrifugo would not start with them, and its words do not name our setting."""
     for section in ("tokens", "subscription_tokens"):

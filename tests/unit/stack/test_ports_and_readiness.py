@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+from pathlib import Path
 
 import pytest
 
 from realtime_message.errors import PortInUseError
 from realtime_message.stack.ports import WantedPort, check_ports, free_port
 from realtime_message.stack.readiness import http_ok
+from support.certificates import make_certificate, server_context
 
 
 def _wanted(port: int, part: str = "gateway", flag: str = "--gateway-port") -> WantedPort:
@@ -72,3 +74,18 @@ async def test_only_200_is_ready(status: bytes, expected: bool) -> None:
 async def test_nobody_there_is_not_ready() -> None:
     """A refused connection is an answer too."""
     assert await http_ok(free_port(), "/health")() is False
+
+
+async def test_part_that_speaks_https_is_asked_so(tmp_path: Path) -> None:
+    """With any certificate: `rtm up` waits for its own callback service."""
+    tls = server_context(*make_certificate(tmp_path))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await http_ok(port, "/health", is_https=True)()
+        assert not await http_ok(port, "/health")()

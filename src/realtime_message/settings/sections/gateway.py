@@ -48,11 +48,25 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
         str,
         option(
             "Where the gateway reaches the callback service. Follows callback.host and "
-            "callback.port unless it is set.",
+            "callback.port unless it is set, and is https:// with callback.tls_certificate.",
             fits=_HTTP_URL,
             pattern=_HTTP_URL_PATTERN,
         ),
     ] = "http://127.0.0.1:3000"
+    callback_ca: Annotated[
+        str,
+        option(
+            "File with the certificates (PEM) by which the gateway knows the callback service's "
+            "over HTTPS; empty: those that its machine trusts."
+        ),
+    ] = ""
+    callback_server_name: Annotated[
+        str,
+        option(
+            "The name that the callback service's certificate has, where callback_url has another "
+            "host, such as an address."
+        ),
+    ] = ""
     proxy_timeout_seconds: Annotated[
         float, option("How long the gateway waits for the callback.", unit="seconds", gt=0)
     ] = 1.0

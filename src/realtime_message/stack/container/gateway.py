@@ -60,7 +60,12 @@ async def wait_for_callback(settings: CallbackSettings, timeout_seconds: float) 
     Raises:
         StartupError: it did not within the time.
     """
-    is_ready = http_ok(settings.port, "/health/ready", reachable(settings.host))
+    is_ready = http_ok(
+        settings.port,
+        "/health/ready",
+        reachable(settings.host),
+        is_https=bool(settings.tls_certificate),
+    )
     try:
         async with asyncio.timeout(timeout_seconds):
             while not await is_ready():  # noqa: ASYNC110 - another process tells nobody
