@@ -60,6 +60,25 @@ class RedisLeaseStore:
         )
         return bool(released)
 
+    async def revoke(self, partition: int, seen_epoch: int) -> int | None:
+        """Take a lease away from whoever holds it under an epoch, as an operator does.
+
+        The former holder can neither read nor acknowledge any more, nor renew.
+
+        Args:
+            partition: its number.
+            seen_epoch: the epoch under which the holder was seen to hold it.
+
+        Returns:
+            The partition's new epoch; None if it changed hands or became free meanwhile.
+        """
+        epoch = await self._session.run_script(
+            load_script("lease_revoke"),
+            [self._keys.lease(partition), self._keys.epoch(partition)],
+            [seen_epoch],
+        )
+        return None if epoch is None else int(epoch)
+
 
 class RedisLeaseRenewer:
     """Renews leases from a thread of its own. See contracts.LeaseRenewer.

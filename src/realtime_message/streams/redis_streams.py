@@ -12,6 +12,7 @@ from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Lease
 from realtime_message.streams.dead_letters import RedisDeadLetters
 from realtime_message.streams.durability import check_durability, chosen_durability
+from realtime_message.streams.flow import FlowMeter
 from realtime_message.streams.incidents import OnIncident, leave_uncounted
 from realtime_message.streams.inspect import Inspector
 from realtime_message.streams.keys import Keys
@@ -41,6 +42,7 @@ class Streams:
         replayer: puts it back into its stream.
         parked_channels: shows and resumes channels that are held back.
         inspect: what an operator sees.
+        flow: how fast partitions fill and empty.
         backlog: which partitions take no more for now; looked at while there is an appender.
     """
 
@@ -64,6 +66,7 @@ class Streams:
             self._session, self.keys, settings.partition_count
         )
         self.inspect = Inspector(self._session, self.keys, settings.partition_count)
+        self.flow = FlowMeter(self._session, self.keys, settings.partition_count)
         self.backlog = Backlog(self.inspect, settings)
         self._sampling: asyncio.Task[None] | None = None
 

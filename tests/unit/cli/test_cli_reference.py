@@ -31,6 +31,7 @@ COMMANDS = {
     "partitions of",
     "workers",
     "leases list",
+    "leases release",
     "dead-letters list",
     "dead-letters show",
     "dead-letters replay",
