@@ -83,6 +83,7 @@ async def test_keys_of_every_script_share_a_slot(
     await parker.record_attempt("c", "0-1", 1)
     await parker.finish("c", "0-1")
     await parker.unpark("c")
+    await streams.retire_consumers(lease, "worker-w-1", is_leaving=True)
     await streams.leases.revoke(0, lease.epoch)
     await streams.leases.release(lease)
     await reader.close()

@@ -11,7 +11,7 @@ from realtime_message.settings import ChannelDurability
 from realtime_message.streams import Streams
 from realtime_message.streams.contracts import Dedup, Lease, PartitionReader
 from realtime_message.streams.letter_selection import LetterPlace
-from support.messages import message
+from realtime_message.testing.memory.streams import make_message
 
 
 async def use_everything(streams: Streams, durabilities: Iterable[ChannelDurability] = ()) -> None:
@@ -49,6 +49,7 @@ async def use_everything(streams: Streams, durabilities: Iterable[ChannelDurabil
     await reader._restore_group()
     await appender.append(0, b"4")
     await _park(streams, lease, reader)
+    await streams.retire_consumers(lease, "worker-w-1", is_leaving=True)
     await streams.trimmer.trim(0, 0)
     await _replay(streams)
     await streams.inspect.partitions()
@@ -74,7 +75,7 @@ async def _park(streams: Streams, lease: Lease, reader: PartitionReader) -> None
 async def _replay(streams: Streams) -> None:
     """Leave a dead letter here, and the mark of one whose message belongs to partition 1."""
     channel = next(c for c in map(str, range(100)) if partition_of(c, 2) == 1)
-    payload = encode_message(message(channel))
+    payload = encode_message(make_message(channel))
     buried = ("entry_id", "1-1", "reason", "r", "error", "e", "attempts", 1)
     key = streams.keys.dead_letters(0)
     for text in (payload, b"no message", b"no message"):

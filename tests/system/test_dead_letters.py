@@ -17,8 +17,8 @@ import redis
 from realtime_message.message import decode_message, encode_message
 from realtime_message.partitions import partition_of
 from realtime_message.settings import RedisSettings
+from realtime_message.testing.memory.streams import make_message
 from support.checker import read_notes
-from support.messages import message
 from support.traffic import Traffic
 from support.up_stack import RTM, clean_environment
 from support.worker_process import WorkerProcess, wait_until
@@ -107,7 +107,7 @@ class Letters:
             home = partition_of(channel, 8)
             # As if it had lived elsewhere before the number of partitions was changed.
             partition = home if number % 12 < 6 else (home + 1) % 8
-            payload = encode_message(message(channel, str(number), number, partition))
+            payload = encode_message(make_message(channel, str(number), number, partition))
             buried = {"entry_id": f"{1000 + number}-0", "reason": "r", "error": "e", "attempts": 1}
             self.client.xadd(self._dead(partition), {"payload": payload, **buried})
 

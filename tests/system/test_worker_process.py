@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import redis
 
 from realtime_message.settings import RedisSettings
 from support.checker import read_notes
@@ -54,6 +55,26 @@ def test_sigterm_drains_and_ends_with_0(start: Start, traffic: Traffic, tmp_path
     assert traffic.pending_and_unread() == 0
     assert len(worker.said("partition.released")) == 8
     assert [line["event"] for line in worker.lines][-1] == "worker.stopped"
+
+
+def test_worker_that_leaves_leaves_no_consumer(
+    start: Start, traffic: Traffic, redis_settings: RedisSettings
+) -> None:
+    """Its names would stay in the groups for ever otherwise."""
+    worker = start()
+    for number in range(20):
+        traffic.append(f"room:{number}")
+    worker.wait_until_said("partition.acquired")
+    wait_until(lambda: traffic.pending_and_unread() == 0, 20)
+    assert worker.stop() == 0
+    client = redis.Redis.from_url(redis_settings.url)
+    for partition in range(8):
+        stream, group = (
+            f"{redis_settings.prefix}:partition:{partition}",
+            f"workers:partition-{partition}",
+        )
+        assert client.xinfo_consumers(stream, group) == []
+    client.close()
 
 
 def test_second_signal_ends_at_once_with_130(

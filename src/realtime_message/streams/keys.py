@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from realtime_message.partitions import hash_tag
 
+#: How the consumers of workers begin; other systems may have others in the same group.
+CONSUMER_PREFIX = "worker-"
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -86,4 +89,4 @@ class Keys:
 
 def consumer_name(worker: str, pid: int) -> str:
     """The consumer name of a worker's process, `worker-{id}-{pid}`."""
-    return f"worker-{worker}-{pid}"
+    return f"{CONSUMER_PREFIX}{worker}-{pid}"

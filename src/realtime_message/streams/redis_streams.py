@@ -9,6 +9,7 @@ from realtime_message.settings import ChannelDurability, Durability, RedisSettin
 from realtime_message.streams.append import PipelinedAppender
 from realtime_message.streams.backlog import Backlog
 from realtime_message.streams.connection import Connector
+from realtime_message.streams.consumers import retire_consumers
 from realtime_message.streams.contracts import Lease
 from realtime_message.streams.dead_letters import RedisDeadLetters
 from realtime_message.streams.durability import check_durability, chosen_durability
@@ -143,6 +144,12 @@ class Streams:
             consumer,
             timeout_seconds=self.settings.command_timeout_seconds,
             on_incident=self._on_incident,
+        )
+
+    async def retire_consumers(self, lease: Lease, consumer: str, *, is_leaving: bool) -> int:
+        """Delete consumers of processes that ended; see streams.consumers."""
+        return await retire_consumers(
+            self._session, self.keys, lease, consumer, is_leaving=is_leaving
         )
 
     def parker(self, lease: Lease) -> RedisChannelParker:

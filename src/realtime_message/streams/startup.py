@@ -145,6 +145,10 @@ def _harmless_commands(keys: Keys) -> list[Command]:
     On a key that never exists each is a no-op or an error; what counts is whether the error says
     that the command is unknown or not allowed.
     """
+    return [*_about_streams(keys), *_about_others(keys.probe(keys.stream(0)))]
+
+
+def _about_streams(keys: Keys) -> list[Command]:
     probe = keys.probe(keys.stream(0))
     return [
         ("XLEN", keys.stream(0)),
@@ -160,8 +164,15 @@ def _harmless_commands(keys: Keys) -> list[Command]:
         ("XTRIM", probe, "MINID", "0-1"),
         ("XDEL", probe, "0-1"),
         ("XGROUP", "CREATE", probe, "probe", "0"),
+        ("XGROUP", "DELCONSUMER", probe, "probe", "probe"),
         ("XINFO", "GROUPS", probe),
+        ("XINFO", "CONSUMERS", probe, "probe"),
         ("XINFO", "STREAM", probe),
+    ]
+
+
+def _about_others(probe: str) -> list[Command]:
+    return [
         ("WATCH", probe),
         # What would write is only queued: a command without its arguments ends the transaction.
         ("MULTI",),

@@ -55,6 +55,10 @@ class WorkerStreams(Protocol):
         """Return a fenced reader under a lease, for a consumer of the group."""
         ...
 
+    async def retire_consumers(self, lease: Lease, consumer: str, *, is_leaving: bool) -> int:
+        """Delete consumers that hold nothing: those of ended processes; ours if we leave."""
+        ...
+
     def parker(self, lease: Lease) -> ChannelParker:
         """Return what parks channels under a lease."""
         ...

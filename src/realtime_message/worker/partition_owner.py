@@ -127,6 +127,7 @@ class PartitionOwner:
         running = self._handling.running
         fetcher = Fetcher(held, self._handling.entries_came, running.slow_channels)
         self._fetching = asyncio.create_task(fetcher.run(), name=f"fetcher of {name}")
+        held.run_errand(self._retire_consumers(hold, is_leaving=False))
         if self._stopping.is_set():
             self._drain(held)
         try:
@@ -156,6 +157,7 @@ class PartitionOwner:
             )
             return
         self._metrics.released_count += 1
+        await self._retire_consumers(hold, is_leaving=True)
         try:
             await self._streams.leases.release(hold.lease)
         except StreamsError as error:
@@ -163,6 +165,17 @@ class PartitionOwner:
             log.warning("release.failed", partition=self.partition, error=str(error))
         else:
             log.info("partition.released", partition=self.partition, epoch=hold.lease.epoch)
+
+    async def _retire_consumers(self, hold: LeaseHold, *, is_leaving: bool) -> None:
+        """Leave no names of ended processes in the consumer group, for nobody else deletes them."""
+        try:
+            await self._streams.retire_consumers(
+                hold.lease, self._names.consumer, is_leaving=is_leaving
+            )
+        except LeaseLostError:
+            hold.lose(Loss.taken)
+        except StreamsError as error:
+            log.debug("consumers.stay", partition=self.partition, error=str(error))
 
     def _drain(self, held: HeldPartition) -> None:
         held.drain()

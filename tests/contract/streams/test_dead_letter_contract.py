@@ -15,7 +15,7 @@ from realtime_message.streams.dead_letter_filter import LetterFilter
 from realtime_message.streams.dead_letters import DeadLetter, parse_name
 from realtime_message.streams.letter_selection import LetterPlace, find_page, find_places
 from realtime_message.streams.replay import Replayed, UnreplayableError
-from support.messages import message
+from realtime_message.testing.memory.streams import make_message
 
 HERE = [c for c in (f"room:{n}" for n in range(100)) if partition_of(c, 2) == 0]
 ELSEWHERE = [c for c in (f"room:{n}" for n in range(100)) if partition_of(c, 2) == 1]
@@ -39,7 +39,7 @@ async def _bury(streams: Streams, *channels: str, error: str = "boom") -> list[D
     """Append a message to each channel in partition 0, read them and give them up."""
     appender = await streams.appender()
     for number, channel in enumerate(channels):
-        await appender.append(0, encode_message(message(channel, f"text {number}", number, 0)))
+        await appender.append(0, encode_message(make_message(channel, f"text {number}", number, 0)))
     reader = streams.reader(await _take(streams), "worker-ada-1")
     for entry in await reader.cycle([], 100):
         await reader.bury(entry, reason="failed", error=error, attempts=5)
@@ -76,7 +76,7 @@ async def test_letter_keeps_entry_error_attempts_times_and_worker(streams: Strea
 async def test_letter_of_a_parked_channel_keeps_the_same(streams: Streams) -> None:
     """Also when it was set aside before it failed."""
     appender = await streams.appender()
-    appended = await appender.append(0, encode_message(message(HERE[0])))
+    appended = await appender.append(0, encode_message(make_message(HERE[0])))
     lease = await _take(streams)
     reader, parker = streams.reader(lease, "worker-ada-1"), streams.parker(lease)
     (entry,) = await reader.cycle([], 10)

@@ -112,6 +112,11 @@ class MemoryStreams:
         """Return a fenced reader under a lease."""
         return MemoryPartitionReader(self.server, self.line, lease, consumer)
 
+    async def retire_consumers(self, lease: Lease, consumer: str, *, is_leaving: bool) -> int:
+        """Return 0: consumers are only names here, and nobody counts them."""
+        del lease, consumer, is_leaving
+        return 0
+
     def parker(self, lease: Lease) -> MemoryChannelParker:
         """Return what parks channels under a lease."""
         return MemoryChannelParker(self.server, self.line, lease)
