@@ -147,10 +147,10 @@ class Lease:
 class StreamTrimmer(Protocol):
     """Removes handled entries; what any consumer group has not read and acknowledged stays."""
 
-    async def trim(self, partition: int, retention_seconds: float) -> int:
-        """Remove handled entries older than `retention_seconds`; return how many, about at once.
+    async def trim(self, partition: int, retention_seconds: float, max_length: int = 0) -> int:
+        """Remove handled entries that are older, or beyond `max_length` if it is not 0; how many.
 
-        Whole blocks of entries are removed, so some handled ones stay longer.
+        By age whole blocks of entries are removed, so some handled ones stay longer.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Trimming: handled entries go by age, whatever any consumer group still needs stays."""
+"""Trimming: handled entries go by age or length, what any consumer group still needs stays."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ class RedisStreamTrimmer:
         self._session = session
         self._keys = keys
 
-    async def trim(self, partition: int, retention_seconds: float) -> int:
-        """Remove handled entries that are older; return how many."""
-        removed = await self._session.run_script(
-            load_script("stream_trim"),
-            [self._keys.stream(partition)],
-            [round(retention_seconds * 1000)],
-        )
-        return int(removed)
+    async def trim(self, partition: int, retention_seconds: float, max_length: int = 0) -> int:
+        """Remove handled entries; return how many. See contracts.StreamTrimmer.trim."""
+        total, has_more = 0, 1
+        while has_more:
+            removed, has_more = await self._session.run_script(
+                load_script("stream_trim"),
+                [self._keys.stream(partition)],
+                [round(retention_seconds * 1000), max_length],
+            )
+            total += int(removed)
+        return total

@@ -67,7 +67,7 @@ class Worker:
             BaseException: what a part met and could not deal with; the rest was drained.
         """
         settings, streams = self.equipment.settings, self.equipment.streams
-        trimming = keep_trimmed(streams.trimmer, self.ownership.in_hand, settings.retention_seconds)
+        trimming = keep_trimmed(streams.trimmer, self.ownership.in_hand, settings)
         self.watch.start()
         self.keeper.start()
         beside = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from realtime_message.errors import LeaseLostError
@@ -32,8 +34,8 @@ async def test_former_holder_can_neither_read_nor_acknowledge_nor_renew(
         with pytest.raises(LeaseLostError):
             await step
     renewer = streams.renewer()
-    assert renewer.renew([lease], 600) == [False]
-    renewer.close()
+    assert await asyncio.to_thread(renewer.renew, [lease], 600) == [False]
+    await asyncio.to_thread(renewer.close)
     assert not await streams.leases.release(lease)
     new = await streams.leases.acquire(0, "next", 600)
     assert new is not None
@@ -57,8 +59,8 @@ async def test_lease_that_changed_hands_since_it_was_seen_is_left_alone(
     assert second is not None
     assert await streams.leases.revoke(0, first.epoch) is None
     renewer = streams.renewer()
-    assert renewer.renew([second], 600) == [True]
-    renewer.close()
+    assert await asyncio.to_thread(renewer.renew, [second], 600) == [True]
+    await asyncio.to_thread(renewer.close)
 
 
 @pytest.mark.parametrize("how", ["released", "expired"])

@@ -67,6 +67,24 @@ async def test_entries_that_another_group_has_not_read_stay(server_streams: Stre
     assert set(ids[100:]) <= set(await entry_ids(streams, 0))
 
 
+async def test_handled_entries_beyond_the_length_go_however_young(streams: AnyStreams) -> None:
+    """Exactly those, the oldest first; at once, however many."""
+    ids = await _fill(streams, 2500)
+    await _handle(streams, 2500)
+    assert await streams.trimmer.trim(0, 3600, 2400) == 100
+    assert await streams.trimmer.trim(0, 3600, 10) == 2390
+    assert await entry_ids(streams, 0) == ids[-10:]
+    assert await streams.trimmer.trim(0, 3600, 10) == 0
+
+
+async def test_unread_and_pending_entries_stay_whatever_the_length(streams: AnyStreams) -> None:
+    """A limit that does not fit what waits removes what it may, and no more."""
+    ids = await _fill(streams, 50)
+    await _handle(streams, 30, frozenset([20]))
+    assert await streams.trimmer.trim(0, 3600, 5) == 20
+    assert await entry_ids(streams, 0) == ids[20:]
+
+
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -74,9 +92,14 @@ async def test_entries_that_another_group_has_not_read_stay(server_streams: Stre
     read=st.integers(0, 600),
     kept=st.frozensets(st.integers(0, 599), max_size=5),
     other_group=st.none() | st.integers(0, 599),
+    max_length=st.sampled_from([0, 1, 100, 590]),
 )
 def test_what_is_pending_or_unread_anywhere_is_never_trimmed(
-    valkey: ValkeyServer, read: int, kept: frozenset[int], other_group: int | None
+    valkey: ValkeyServer,
+    read: int,
+    kept: frozenset[int],
+    other_group: int | None,
+    max_length: int,
 ) -> None:
     """However far the groups have read, trimming to nothing leaves all that any of them needs."""
 
@@ -92,7 +115,7 @@ def test_what_is_pending_or_unread_anywhere_is_never_trimmed(
             stream = streams.keys.stream(0)
             await streams._session.run("XGROUP", "CREATE", stream, "audit", ids[other_group])
             needed |= set(ids[other_group + 1 :])
-        await streams.trimmer.trim(0, 0)
+        await streams.trimmer.trim(0, 3600 if max_length else 0, max_length)
         assert needed <= set(await entry_ids(streams, 0))
         await streams.close()
 

@@ -107,6 +107,14 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
             ge=0,
         ),
     ] = 3600.0
+    retention_max_length: Annotated[
+        int,
+        option(
+            "Above this length of a partition's stream handled entries go before "
+            "retention_seconds are over; unread ones always stay. 0: no limit.",
+            ge=0,
+        ),
+    ] = 0
     receipts_channel: Annotated[
         str,
         option(

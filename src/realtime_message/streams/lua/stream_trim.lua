@@ -1,13 +1,19 @@
--- Remove entries that are older than the retention and that every consumer group has handled.
+-- Remove entries that every consumer group has handled.
+--
+-- Those that are older than the retention go, and those that make the stream longer than it may be.
 --
 -- KEYS[1] stream  the partition's stream; may be absent
--- ARGV[1] retention_ms  integer, milliseconds: younger entries stay in any case
+-- ARGV[1] retention_ms  integer, milliseconds: how long entries stay; younger ones go by length only
+-- ARGV[2] max_length    integer: how long the stream may be; 0 for no limit
 --
--- Reply: the number of removed entries.
+-- Reply: {the number of removed entries, 1 if more may go by length, else 0}.
 -- Errors: WRONGTYPE; READONLY and others that refuse writes.
 
 local stream = KEYS[1]
-local retention_ms = tonumber(ARGV[1])
+local retention_ms, max_length = tonumber(ARGV[1]), tonumber(ARGV[2])
+
+-- To find where the surplus ends, its entries have to be read: not too many in one step.
+local MAX_STEP = 1000
 
 local function is_before(a, b)
   local a_ms, a_number = string.match(a, '^(%d+)-(%d+)$')
@@ -19,34 +25,52 @@ local function is_before(a, b)
 end
 
 if redis.call('EXISTS', stream) == 0 then
-  return 0
+  return {0, 0}
 end
 local groups = redis.call('XINFO', 'GROUPS', stream)
 if #groups == 0 then
-  return 0 -- nobody has handled anything
+  return {0, 0} -- nobody has handled anything
 end
 
--- Everything before the bound may go. The last entry that a group has read is kept: that is simpler
--- than to name the one after it.
-local time = redis.call('TIME')
-local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local bound = string.format('%.0f-0', math.max(0, now_ms - retention_ms))
+-- Everything before what a group needs may go. The last entry that a group has read is kept: that is
+-- simpler than to name the one after it.
+local needed
 for _, flat in ipairs(groups) do
   local group = {}
   for i = 1, #flat, 2 do
     group[flat[i]] = flat[i + 1]
   end
-  local needed = group['last-delivered-id']
+  local first = group['last-delivered-id']
   if group['pending'] > 0 then
     local oldest = redis.call('XPENDING', stream, group['name'])[2]
-    if is_before(oldest, needed) then
-      needed = oldest
+    if is_before(oldest, first) then
+      first = oldest
     end
   end
-  if is_before(needed, bound) then
-    bound = needed
+  if not needed or is_before(first, needed) then
+    needed = first
   end
 end
 
+local time = redis.call('TIME')
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local bound = string.format('%.0f-0', math.max(0, now_ms - retention_ms))
+if is_before(needed, bound) then
+  bound = needed
+end
 -- `~` removes whole blocks, all of whose entries lie before the bound: cheap, and never too much.
-return redis.call('XTRIM', stream, 'MINID', '~', bound)
+local removed = redis.call('XTRIM', stream, 'MINID', '~', bound)
+
+local surplus = redis.call('XLEN', stream) - max_length
+if max_length == 0 or surplus <= 0 then
+  return {removed, 0}
+end
+local step = math.min(surplus, MAX_STEP)
+local entries = redis.call('XRANGE', stream, '-', '+', 'COUNT', step + 1)
+local first_kept = entries[#entries][1]
+if is_before(needed, first_kept) then
+  first_kept = needed
+end
+local beyond = redis.call('XTRIM', stream, 'MINID', first_kept)
+local has_more = beyond == step and surplus > step
+return {removed + beyond, has_more and 1 or 0}

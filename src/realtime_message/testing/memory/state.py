@@ -114,13 +114,15 @@ class PartitionState:
         """Whether the stream has an entry after a place."""
         return bool(self.places) and self.places[-1] > place
 
-    def trim(self, before_ms: float) -> int:
-        """Remove handled entries that are older; return how many."""
+    def trim(self, before_ms: float, max_length: int) -> int:
+        """Remove handled entries that are older, or beyond a length; return how many."""
         kept = min((p.place for p in self.pending.values()), default=self.read_to + 1)
         limit = min(self.read_count, bisect_right(self.places, kept - 1))
         removed = 0
         while removed < limit and int(self.entries[removed].id.partition("-")[0]) < before_ms:
             removed += 1
+        if max_length:
+            removed = max(removed, min(limit, len(self.entries) - max_length))
         del self.entries[:removed], self.places[:removed]
         self.read_count -= removed
         return removed

@@ -13,11 +13,12 @@ class MemoryStreamTrimmer:
         self._server = server
         self._line = line
 
-    async def trim(self, partition: int, retention_seconds: float) -> int:
-        """Remove handled entries that are older; return how many."""
+    async def trim(self, partition: int, retention_seconds: float, max_length: int = 0) -> int:
+        """Remove handled entries that are older, or beyond `max_length`; return how many."""
 
         def step() -> int:
             server = self._server
-            return server.partitions[partition].trim((server.clock() - retention_seconds) * 1000)
+            before_ms = (server.clock() - retention_seconds) * 1000
+            return server.partitions[partition].trim(before_ms, max_length)
 
         return await self._line.call("trim", partition, step)
