@@ -45,7 +45,10 @@ def bodies(draw: st.DrawFn) -> bytes:
     for name in draw(st.lists(st.sampled_from(names), max_size=3)):
         fields[name] = draw(quoted)
     text = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
-    return text.encode("utf-8", "surrogatepass")
+    body = text.encode("utf-8", "surrogatepass")
+    # Bytes that are no text, or half a pair, in the place of an ordinary letter of any string.
+    bad = draw(st.sampled_from([b"", b"", b"", b"\xff", b"\xed\xa0\xbd", b"\\ud83d", b"\\udc00"]))
+    return body.replace(b"a", bad or b"a", 1)
 
 
 @st.composite

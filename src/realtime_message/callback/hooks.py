@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from realtime_message.callback.bound_hooks import BoundHook
 from realtime_message.callback.exchange import Exchange
-from realtime_message.centrifugo.events import ProxyEvent
+from realtime_message.centrifugo.events import MalformedEventError, ProxyEvent
 from realtime_message.centrifugo.replies import Code
 from realtime_message.errors import Disconnect, Refuse
 from realtime_message.telemetry.logs import get_logger
@@ -67,6 +67,8 @@ class HookRunner:
             then(_checked(await self._call(hook, event), hook, reply_type))
         except (Refuse, Disconnect) as signal:
             exchange.obey(signal)
+        except MalformedEventError as error:  # the hook looked at data that is not JSON
+            exchange.refuse(Code.INVALID_PAYLOAD, str(error))
         except asyncio.CancelledError:
             _log.warning(
                 "hook.timed_out", hook=hook.name, proxy_event=exchange.event, client=event.client

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from realtime_message.centrifugo.events import UNREADABLE
+from realtime_message.centrifugo.events import UNREADABLE, why_unreadable
 from realtime_message.centrifugo.replies import Code
 from realtime_message.errors import Refuse
 
@@ -70,7 +70,7 @@ def read_payload(data: bytes, *, takes_any: bool, id_field: str) -> Payload:
     except msgspec.ValidationError:
         raise _invalid('the data must be an object whose "text" is a string') from None
     except UNREADABLE as error:
-        raise _invalid(f"the data is not JSON: {error}") from None
+        raise _invalid(f"the data is not JSON: {why_unreadable(error)}") from None
     if not text or text.isspace():
         raise _invalid('"text" is empty')
     if len(text) > MAX_TEXT_LENGTH:

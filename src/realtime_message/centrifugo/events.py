@@ -37,6 +37,15 @@ class MalformedEventError(ValueError):
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
+def why_unreadable(error: Exception) -> str:
+    """Return what is wrong with JSON that raised one of UNREADABLE, for the one who sent it."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)
+
+
 class ProxyEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What every proxy event carries.
 
@@ -84,7 +93,7 @@ class WithData(ProxyEvent, frozen=True, kw_only=True, gc=False):
         try:
             return msgspec.json.decode(data) if data else None
         except UNREADABLE as error:
-            raise MalformedEventError(f"the data is not JSON: {error}") from None
+            raise MalformedEventError(f"the data is not JSON: {why_unreadable(error)}") from None
 
 
 class ConnectEvent(WithData, frozen=True, kw_only=True, gc=False):
@@ -160,6 +169,8 @@ def event_decoder(kind: type[E]) -> Callable[[bytes], E]:
         try:
             return decode_json(body)
         except UNREADABLE as error:
-            raise MalformedEventError(f"the body is no {kind.__name__}: {error}") from None
+            raise MalformedEventError(
+                f"the body is no {kind.__name__}: {why_unreadable(error)}"
+            ) from None
 
     return decode

@@ -18,6 +18,7 @@ from realtime_message.centrifugo.events import (
     ConnectEvent,
     MalformedEventError,
     event_decoder,
+    why_unreadable,
 )
 from realtime_message.centrifugo.replies import (
     Code,
@@ -146,7 +147,7 @@ def _token(event: ConnectEvent) -> str:
     except msgspec.ValidationError:
         raise InvalidTokenError("the token must be a string") from None
     except UNREADABLE as error:
-        raise MalformedEventError(f"the data is not JSON: {error}") from None
+        raise MalformedEventError(f"the data is not JSON: {why_unreadable(error)}") from None
 
 
 def _reply(token: ConnectionToken) -> ConnectReply:
