@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from functools import partial
 
 import pytest
 from centrifuge import Client, ReplyError, SubscriptionEventHandler
@@ -10,6 +11,7 @@ from centrifuge import Client, ReplyError, SubscriptionEventHandler
 from realtime_message.centrifugo.tokens import make_connection_token
 from support.callback_process import TOKEN_SECRET, CallbackProcesses
 from support.centrifugo import Centrifugo, find_centrifugo
+from support.held_link import HeldLink
 from support.valkey_server import unique_prefix
 
 SECRET = "the-secret-shared-with-the-gateway"
@@ -47,25 +49,29 @@ def service(valkey, prefix):
         yield service
 
 
-@pytest.fixture
-def gateway(service, tmp_path):
+def gateway_of(service, folder) -> Centrifugo:
     assert BINARY is not None
-    with Centrifugo(
+    return Centrifugo(
         BINARY,
-        tmp_path,
+        folder,
         callback_url=service.url,
         token_secret=TOKEN_SECRET,
         callback_secret=SECRET,
-    ) as gateway:
+    )
+
+
+@pytest.fixture
+def gateway(service, tmp_path):
+    with gateway_of(service, tmp_path) as gateway:
         yield gateway
 
 
 @pytest.fixture
-async def connect(gateway):
-    """A function that connects a user with a token in the client's data."""
+async def connected():
+    """A function that connects a user to a gateway, with a token in the client's data."""
     clients = []
 
-    async def connect(user: str, **claims) -> Client:
+    async def connect(gateway: Centrifugo, user: str, **claims) -> Client:
         token = make_connection_token(TOKEN_SECRET, user, claims=claims)
         client = Client(gateway.url, data={"token": token})
         clients.append(client)
@@ -76,6 +82,12 @@ async def connect(gateway):
     yield connect
     for client in clients:
         await client.disconnect()
+
+
+@pytest.fixture
+def connect(gateway, connected):
+    """The same for the one gateway."""
+    return partial(connected, gateway)
 
 
 @pytest.fixture
@@ -174,6 +186,41 @@ async def test_redis_that_is_gone_is_a_temporary_error(connect, valkey) -> None:
         valkey.resume()
     assert caught.value.temporary
     assert caught.value.code in {503, 504}
+
+
+async def test_a_callback_that_is_slower_than_the_gateway_waits(
+    valkey, prefix, tmp_path, connected
+) -> None:
+    """A temporary error, though the message was stored; its resend succeeds, once for everyone."""
+    patient = {
+        "RTM_CALLBACK__SECRET": SECRET,
+        "RTM_REDIS__COMMAND_TIMEOUT_SECONDS": "20",
+        "RTM_CALLBACK__DEADLINE_SECONDS": "21",
+    }
+    with HeldLink(valkey.port) as link:
+        url = f"redis://127.0.0.1:{link.port}"
+        with (
+            CallbackProcesses(url, prefix, environment=patient) as service,
+            gateway_of(service, tmp_path) as gateway,
+        ):
+            client, reader = await connected(gateway, "56"), await connected(gateway, "57")
+            seen = Publications()
+            subscription = reader.new_subscription("room:1", seen)
+            await subscription.subscribe()
+            await subscription.ready(20)
+            link.hold()
+            with pytest.raises(ReplyError) as caught:
+                await client.publish("room:1", {"text": "x", "id": "m1"})
+            assert (caught.value.code, caught.value.temporary) == (100, True)
+            link.release()
+            await client.publish("room:1", {"text": "x", "id": "m1"})
+            await client.publish("room:1", {"text": "after"})
+            async with asyncio.timeout(20):
+                publications = [await seen.seen.get(), await seen.seen.get()]
+    ids = [message["id"] for message in stored(valkey, prefix)]
+    assert len(ids) == 2
+    assert [publication["text"] for publication in publications] == ["x", "after"]
+    assert publications[0]["id"] in ids
 
 
 async def test_a_rolling_replacement_is_not_noticed(service, connect, valkey, prefix) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from realtime_message.partitions import partition_of
 from support.callback_process import CallbackProcesses
 from support.callback_thread import Wire
+from support.held_link import HeldLink
 from support.persistent_publishers import (
     PersistentPublishers,
     metrics_text,
@@ -173,6 +175,41 @@ def test_a_callback_process_is_killed_again_and_again(own_valkey: ValkeyServer) 
         for channel, replies in load.acknowledged.items():
             assert [m["text"] for m in stored[channel]] == [str(n) for n in range(len(replies))]
             assert [m["id"] for m in stored[channel]] == [reply["id"] for reply in replies]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_killed_between_append_and_reply(valkey: ValkeyServer, processes: int) -> None:
+    """The entry is there, the answer never came: a resend finds the one and gets the other."""
+    prefix = unique_prefix()
+    body = publish_body({"text": "once", "id": "m1"})
+    patient = {
+        "RTM_REDIS__COMMAND_TIMEOUT_SECONDS": "20",
+        "RTM_CALLBACK__DEADLINE_SECONDS": "21",
+    }
+    with (
+        HeldLink(valkey.port) as link,
+        CallbackProcesses(
+            f"redis://127.0.0.1:{link.port}", prefix, processes=processes, environment=patient
+        ) as service,
+        CallbackProcesses(valkey.url, prefix) as other,
+    ):
+        with Wire(service.port) as wire:
+            link.hold()
+            wire.post(body)
+            deadline = time.monotonic() + 10
+            while not stored_messages(valkey, prefix):
+                assert time.monotonic() < deadline, "nothing was appended"
+                time.sleep(0.005)
+            service.kill_all()
+            with pytest.raises((EOFError, ConnectionError)):
+                wire.answer()
+        with Wire(other.port) as wire:
+            first, second = wire.call(body), wire.call(body)
+        assert first.body == second.body
+        ((message,),) = stored_messages(valkey, prefix).values()
+        seen = first.json["result"]["data"]
+        assert (seen["id"], seen["timestamp"]) == (message["id"], message["timestamp"])
+        assert publish_counts(other.port)["duplicate"] == 2
 
 
 def test_a_replica_is_frozen_under_load() -> None:
