@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from realtime_message.errors import LeaseLostError, StreamsError, StreamsRefusedError
@@ -66,7 +66,7 @@ class RedisPartitionReader:
         self._has_unsure_acks = False
         self._was_woken = False
         #: Returned, not yet acknowledged: what a lost consumer group must be given again.
-        self._unacknowledged: dict[str, None] = {}
+        self._unacknowledged: set[str] = set()
 
     async def claim_pending(self, count: int) -> list[Entry]:
         """Take over entries of former owners. See contracts.PartitionReader.claim_pending."""
@@ -85,7 +85,7 @@ class RedisPartitionReader:
         try:
             entries = await self._read(acknowledged, count)
         except GroupMissingError:
-            self._forget(acknowledged)
+            self._unacknowledged.difference_update(acknowledged)
             await self._restore_group()
             return []
         if entries:
@@ -124,7 +124,7 @@ class RedisPartitionReader:
         given = (self._group, entry.id, entry.payload or b"", reason, error, attempts)
         arguments = (*given, self._lease.holder)
         await self._run_fenced("entry_dead_letter", [self._dead_key], arguments)
-        self._forget([entry.id])
+        self._unacknowledged.discard(entry.id)
 
     async def close(self) -> None:
         """Close both connections."""
@@ -153,13 +153,13 @@ class RedisPartitionReader:
             if isinstance(reply, StreamsError):
                 self._has_lost_reply = False  # it was answered: nothing was delivered
                 raise reply
-        self._forget(acknowledged)
+        self._unacknowledged.difference_update(acknowledged)
         if acknowledged and not were_sent_before and replies[0] < len(acknowledged):
             self._report("entries_forgotten", len(acknowledged) - replies[0])
         if count <= 0:
             return []
         self._has_lost_reply = False
-        return [] if last is None else [_entry(entry_id, fields) for entry_id, fields in last[0][1]]
+        return [] if last is None else _entries(last[0][1])
 
     async def _missed(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
         """Acknowledge, then return what a read delivered to us without our getting its reply."""
@@ -218,7 +218,7 @@ class RedisPartitionReader:
     async def _restore_group(self) -> None:
         """Make the consumer group again where it was, with the pending entries that we know of."""
         position = self._read_to or BEGINNING
-        known = list(self._unacknowledged)
+        known = sorted(self._unacknowledged, key=id_parts)
         arguments = (self._group, self._consumer, position, *known)
         start = await self._run_fenced("group_restore", [], arguments)
         self._read_to = str(start, "ascii")
@@ -251,15 +251,21 @@ class RedisPartitionReader:
         return [entry for entry in entries if entry.id not in self._unacknowledged]
 
     def _returned(self, entries: list[Entry]) -> list[Entry]:
-        self._unacknowledged.update(dict.fromkeys([entry.id for entry in entries]))
+        self._unacknowledged.update([entry.id for entry in entries])
         return entries
-
-    def _forget(self, entry_ids: Iterable[str]) -> None:
-        for entry_id in entry_ids:
-            self._unacknowledged.pop(entry_id, None)
 
     def _report(self, kind: Any, count: int) -> None:
         report(Incident(kind, self._lease.partition, count), self._on_incident)
+
+
+def _entries(rows: list[tuple[bytes, list[bytes]]]) -> list[Entry]:
+    """Return what was read; nearly always `payload` is the first field."""
+    return [
+        Entry(str(entry_id, "ascii"), fields[1])
+        if fields[0] == b"payload"
+        else _entry(entry_id, fields)
+        for entry_id, fields in rows
+    ]
 
 
 def _entry(entry_id: bytes, fields: list[bytes], attempts: int = 0) -> Entry:

@@ -20,6 +20,9 @@ from prometheus_client.registry import Collector
 class Outcome(StrEnum):
     """How an attempt ended. Metric labels, log values and receipts use these words."""
 
+    # An enumeration's own hash is a function in Python, too slow for what is counted per message.
+    __hash__ = str.__hash__
+
     ack = "ack"
     """The handler returned: done."""
     skip = "skip"

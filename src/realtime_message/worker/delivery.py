@@ -53,6 +53,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         is_suspect: whether it was in hand when its worker ended without a word.
         defect: why the entry is no message; empty when it is one.
         origin: where it comes from.
+        size: the bytes of its payload, as its lane counts them.
         handler: what handles it, once it was found.
         started_at: when the attempt began, in the event loop's time.
         cancel_cause: why the handler was cancelled, if it was.
@@ -66,6 +67,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
     is_suspect: bool = False
     defect: str = ""
     origin: Origin = Origin.stream
+    size: int = 0
     handler: BoundHandler | None = None
     started_at: float = 0.0
     cancel_cause: CancelCause | None = None

@@ -11,8 +11,8 @@ from realtime_message.telemetry.logs import get_logger
 from realtime_message.worker.batcher import Batcher
 from realtime_message.worker.calls import BoundHandler
 from realtime_message.worker.delivery import Delivery
+from realtime_message.worker.handler_end import HANDLER_ERRORS, meaning_of
 from realtime_message.worker.held_partition import HeldPartition
-from realtime_message.worker.invoke import invoke
 from realtime_message.worker.running import Running
 from realtime_message.worker.settle import Settler
 
@@ -74,8 +74,13 @@ class Dispatcher:
         self._running.start(delivery, task, self._time())
         # uvloop's own time stands still within a turn and counts whole milliseconds.
         began_at = perf_counter()
+        error: BaseException | None = None
         try:
-            error = await invoke(handler, delivery, task)
+            await handler.call(delivery)
+        except HANDLER_ERRORS as raised:
+            error = meaning_of(raised, delivery, task)
+            if error is None:
+                raise
         finally:
             self._running.finish(delivery)
             held.handling_ended()

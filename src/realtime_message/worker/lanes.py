@@ -163,7 +163,8 @@ class Lanes:
         """Let a delivery that was taken go; the next one of its channel becomes ready."""
         if self._is_closed:
             return
-        self._count_out(delivery)
+        self._messages -= 1
+        self._bytes -= delivery.size
         channel = delivery.message.channel
         waiting = self._waiting.get(channel)
         if waiting is not None:
@@ -179,7 +180,8 @@ class Lanes:
     def drop(self, delivery: Delivery) -> None:
         """Let a delivery go while another one of its channel keeps the lane busy."""
         if not self._is_closed:
-            self._count_out(delivery)
+            self._messages -= 1
+        self._bytes -= delivery.size
 
     def take_following(self, first: Delivery, count: int) -> list[Delivery]:
         """Take up to `count` deliveries that wait behind one that was taken, for the same batch.
@@ -266,16 +268,10 @@ class Lanes:
             self.on_low(channel)
 
     def _count_in(self, delivery: Delivery) -> None:
+        size, most = len(delivery.entry.payload or b""), self._max_bytes // 2
+        delivery.size = size if size < most else most
         self._messages += 1
-        self._bytes += self._size(delivery)
-
-    def _count_out(self, delivery: Delivery) -> None:
-        self._messages -= 1
-        self._bytes -= self._size(delivery)
-
-    def _size(self, delivery: Delivery) -> int:
-        size = len(delivery.entry.payload or b"")
-        return min(size, self._max_bytes // 2)
+        self._bytes += delivery.size
 
 
 def _is_plain(delivery: Delivery) -> bool:

@@ -26,7 +26,8 @@ class Observation:
 
     def attempt_done(self, delivery: Delivery, outcome: Outcome, took_seconds: float) -> None:
         """Tell of an attempt. Cheap, and does not raise."""
-        stored_ms = delivery.entry.first_id.partition("-")[0]
+        entry = delivery.entry
+        stored_ms = (entry.aside_of or entry.id).partition("-")[0]
         if stored_ms != self._last_ms:
             self._last_ms, self._last_stored_at = stored_ms, int(stored_ms) / 1000
         # Two machines' clocks: only for people to look at, never to decide by.
