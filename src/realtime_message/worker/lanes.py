@@ -269,7 +269,7 @@ class Lanes:
 
     def _count_in(self, delivery: Delivery) -> None:
         size, most = len(delivery.entry.payload or b""), self._max_bytes // 2
-        delivery.size = size if size < most else most
+        delivery.size = size if size < most else most  # noqa: FURB136 - min() costs twice as much
         self._messages += 1
         self._bytes += delivery.size
 
