@@ -1,13 +1,13 @@
 """Fixtures that every layer of the tests may ask for."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from realtime_message.settings import RedisSettings
-from support.remarks import told_remarks
+from support.remarks import attach_remarks, told_remarks
 from support.valkey_server import ValkeyServer, unique_prefix
 
 # No test depends on how fast the machine is.
@@ -27,6 +27,14 @@ def valkey() -> Iterator[ValkeyServer]:
 def redis_settings(valkey: ValkeyServer) -> RedisSettings:
     """Settings that point at the shared server, under a prefix that no other test uses."""
     return RedisSettings(url=valkey.url, prefix=unique_prefix())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Let each report carry what the tests noted."""
+    report = yield
+    attach_remarks(report)
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.containers import Podman, why_no_podman
 from support.containers_images import CENTRIFUGO_IMAGE, PYTHON_IMAGE, REDIS_IMAGE, provide
 from support.readme_commands import copy_project
-from support.remarks import attach_remarks, remark
+from support.remarks import remark
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +48,3 @@ def image(podman: Podman, source: Path) -> str:
         f"image: built in {time.monotonic() - began_at:.0f} s, {size / 1e6:.0f} MB with its bases"
     )
     return "centrifuge-realtime-message"
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let each report carry what the tests noted."""
-    report = yield
-    attach_remarks(report)
-    return report

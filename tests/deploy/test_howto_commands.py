@@ -10,9 +10,17 @@ import pytest
 from support.deploy_files import PROJECT
 
 HOWTO = PROJECT / "docs/howto"
-PAGES = ("docker-compose.md", "podman.md", "load-balancer.md", "kubernetes.md", "rotate-secrets.md")
+PAGES = (
+    "docker-compose.md",
+    "podman.md",
+    "load-balancer.md",
+    "kubernetes.md",
+    "rotate-secrets.md",
+    "upgrade.md",
+)
 
 COMPOSE, IMAGE, QUADLET = "test_compose.py", "test_image.py", "test_quadlets.py"
+README = "../system/test_readme_commands.py"
 BALANCER, CHART = "test_load_balancer.py", "test_kubernetes_chart.py"
 
 #: Which test runs a command; its text stands in that file.
@@ -31,6 +39,8 @@ RUN_BY = {
     "docker compose exec -T redis redis-cli BGREWRITEAOF": COMPOSE,
     "docker compose cp redis:/data ./backup": COMPOSE,
     "podman build -t centrifuge-realtime-message .": "conftest.py",
+    "rtm config check": README,
+    "rtm partitions list": README,
 }
 #: The same words with other values: the test has ports, names and an app of its own.
 RUN_WITH_OTHER_VALUES = {
@@ -64,6 +74,9 @@ NOT_RUN = {
     "--from-literal=CENTRIFUGO_HTTP_API_KEY=$(openssl rand -hex 32)": "needs a cluster",
     "helm install realtime deploy/kubernetes/chart --values values.yaml": (
         "needs a cluster; test_kubernetes_chart.py renders it"
+    ),
+    "helm upgrade realtime deploy/kubernetes/chart --values values.yaml --set image.tag=0.2.0": (
+        "needs a cluster"
     ),
     "kubectl exec deploy/realtime-rtm-instance -- rtm publish room:lobby hello": "needs a cluster",
     "kubectl logs deploy/realtime-rtm-worker": "needs a cluster",

@@ -27,6 +27,7 @@ class WorkerProcess:
         app: as module:attribute.
         settings: of the worker's section, by name.
         environment: more variables.
+        python: the interpreter, of an environment with another release.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class WorkerProcess:
         app: str = "support.fault_app:app",
         settings: dict[str, Any] | None = None,
         environment: dict[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.log_path = log
         variables = {
@@ -53,7 +55,7 @@ class WorkerProcess:
         }
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "realtime_message", "worker", app],
+                [python, "-m", "realtime_message", "worker", app],
                 env=variables,
                 stdout=output,
                 stderr=output,
