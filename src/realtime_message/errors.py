@@ -11,6 +11,7 @@ RealtimeMessageError
 │   ├── StreamsUnavailableError   unreachable, loading, failing over, too slow: try again
 │   ├── StreamsRefusedError       Redis answered with an error (read-only, no right)
 │   │   └── StreamsFullError      Redis has no room for more
+│   ├── ResizeRefusedError        the partition count cannot be changed, or not now
 │   └── LeaseLostError            another worker holds the partition now
 ├── MalformedEntryError           a stream entry is not one of ours
 └── ServerApiError                Centrifugo's server API refused, or did not answer
@@ -77,6 +78,10 @@ class StreamsRefusedError(StreamsError):
 
 class StreamsFullError(StreamsRefusedError):
     """Redis has no room for more: its memory limit is reached."""
+
+
+class ResizeRefusedError(StreamsError):
+    """The partition count cannot be changed to what was asked for, or not now."""
 
 
 class LeaseLostError(StreamsError):

@@ -12,7 +12,7 @@ from realtime_message.message import Message, encode_message
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
 from realtime_message.streams.keys import Keys, consumer_name
-from support.streams_use import use_everything
+from support.streams_use import resize_once, use_everything
 from support.valkey_server import ValkeyServer
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/keys.md").read_text("utf-8")
@@ -73,6 +73,7 @@ async def test_types_fields_and_lives_are_the_servers(
     """Each key that is left after everything was used has its row's type, fields and life."""
     streams = await open_streams(msgspec.structs.replace(redis_settings, partition_count=2))
     await use_everything(streams)
+    await resize_once(streams)
     client = valkey.client()
     client.set(
         streams.keys.check(streams.keys.stream(0)), "", px=1000

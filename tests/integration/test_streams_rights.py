@@ -10,17 +10,22 @@ from pathlib import Path
 import pytest
 import redis
 
-from realtime_message.errors import StartupError, UnsupportedServerError
+from realtime_message.errors import ResizeRefusedError, StartupError, UnsupportedServerError
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
+from realtime_message.streams.resize_run import ResizeRun
 from support.server_abilities import require_waitaof
-from support.streams_use import use_everything
+from support.streams_use import resize_once, use_everything
 from support.valkey_server import ValkeyServer, unique_prefix
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/redis-rights.md").read_text("utf-8")
 (RULE,) = re.findall(r"^ACL SETUSER rtm (.*)$", PAGE, re.MULTILINE)
 NEEDED = re.findall(r"\+\S+", RULE)
-FURTHER = [right.replace("\\", "") for right in re.findall(r"^\| `(\+[^`]+)`", PAGE, re.MULTILINE)]
+FURTHER = [
+    right.replace("\\", "")
+    for row in re.findall(r"^\| (`\+[^`]+`(?: `\+[^`]+`)*) \|", PAGE, re.MULTILINE)
+    for right in re.findall(r"\+[^`]+", row)
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,20 @@ async def test_further_rights_suffice_for_the_levels(server: ValkeyServer) -> No
     settings = _user(server, f"{RULE} {' '.join(FURTHER)}", durability="fsynced")
     streams = await open_streams(settings)
     await use_everything(streams, ["memory"])
+    await resize_once(streams)
+    await streams.close()
+
+
+async def test_rights_of_a_resize_are_missed_in_its_plan(server: ValkeyServer) -> None:
+    """Without them nothing is begun, and the plan names each."""
+    streams = await open_streams(_user(server, RULE))
+    plan = await streams.planner.plan(await streams.layout.read(), 3)
+    told = " ".join(plan.refusals)
+    assert all(right in told for right in ("+client|list", "+client|kill", "+xsetid"))
+    run = ResizeRun(streams.resizer, streams.planner, print)
+    with pytest.raises(ResizeRefusedError, match=r"give it \+client\|list"):
+        await run.switch(3)
+    assert (await streams.layout.read()).is_stable
     await streams.close()
 
 

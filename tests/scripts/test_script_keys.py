@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from redis.crc import key_slot
 
@@ -18,6 +19,7 @@ from realtime_message.streams.letter_selection import LetterPlace
 from realtime_message.streams.pipeline import Pipeline
 from realtime_message.streams.scripts import Script, load_script
 from realtime_message.streams.session import Session
+from support.streams_use import resize_once
 
 FOLDER = Path(realtime_message.streams.__file__).parent / "lua"
 NAMES = {path.stem for path in FOLDER.glob("*.lua")}
@@ -36,8 +38,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     monkeypatch.setattr(Session, "run_script", watch)
     enqueue = Pipeline.enqueue
 
-    def watch_append(self: Pipeline, command: bytes, told: object, call: tuple) -> None:
-        calls["entry_append"] = list(call[1:3])
+    def watch_append(self: Pipeline, command: bytes, told: object, call: tuple = ()) -> None:
+        if call:
+            calls["entry_append"] = list(call[1:3])
         enqueue(self, command, told, call)
 
     monkeypatch.setattr(Pipeline, "enqueue", watch_append)
@@ -56,7 +59,7 @@ async def test_keys_of_every_script_share_a_slot(
     seen: dict[str, list[str]], redis_settings: RedisSettings
 ) -> None:
     """Whatever the streams do, no script is given keys of two slots."""
-    streams = await open_streams(redis_settings)
+    streams = await open_streams(msgspec.structs.replace(redis_settings, partition_count=2))
     appender = await streams.appender()
     await appender.append(0, b"x", Dedup("u|c|1", b"r", 1000))
     await streams.members.heartbeat("w", 1)
@@ -87,6 +90,7 @@ async def test_keys_of_every_script_share_a_slot(
     await streams.leases.revoke(0, lease.epoch)
     await streams.leases.release(lease)
     await reader.close()
+    await resize_once(streams)
     await streams.close()
     assert set(seen) == NAMES, "a script is not used above: add it"
     for name, keys in seen.items():

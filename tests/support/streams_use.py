@@ -85,3 +85,47 @@ async def _replay(streams: Streams) -> None:
     assert all([outcome async for outcome in streams.replayer.replay_all(places[:-1])])
     await streams._session.run("HSET", streams.keys.replayed(1), "0:1-1", "1-1")
     await streams.replayer.forget_marks()
+
+
+async def resize_once(streams: Streams) -> None:
+    """Resize from two partitions to three through the gates, with a parked channel that moves.
+
+    Args:
+        streams: open, with two partitions that the member "w" may hold.
+    """
+    moving = next(
+        name
+        for name in map(str, range(1000))
+        if partition_of(name, 2) == 0 and partition_of(name, 3) == 2
+    )
+    appender = await streams.appender()
+    await appender.append(0, b"5")
+    reader, lease = await _hold(streams, 0)
+    *_, entry = await reader.cycle([], 10)
+    await reader.close()
+    await streams.parker(lease).park(moving)
+    await streams.parker(lease).set_aside(moving, entry)
+    view = await streams.resizer.begin(await streams.layout.read(), 3)
+    view = await streams.resizer.carry_on(view)
+    markers = []
+    for partition in range(3):
+        reader, lease = await _hold(streams, partition)
+        entries = [*await reader.claim_pending(10), *await reader.cycle([], 10)]
+        await reader.close()
+        (marker,) = [entry.id for entry in entries if entry.generation == view.generation]
+        keeper = streams.gatekeeper(lease)
+        await keeper.note_drained(view.generation)
+        markers.append((keeper, marker))
+    assert await streams.resizer.are_drained(view)
+    for keeper, marker in markers:
+        await keeper.bring_parked(view)
+        await keeper.open(marker, view.generation)
+    assert await streams.resizer.finish(view)
+    (parked,) = await streams.parked_channels.list_parked(2)
+    assert (parked.channel, parked.entry_count) == (moving, 1)
+
+
+async def _hold(streams: Streams, partition: int) -> tuple[PartitionReader, Lease]:
+    lease = await streams.leases.acquire(partition, "w", 60)
+    assert lease is not None
+    return streams.reader(lease, "worker-w-1"), lease

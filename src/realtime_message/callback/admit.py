@@ -114,6 +114,11 @@ class Admission:
                     f"callback.channels: {error}; keep one of the two rules"
                 ) from None
 
+    def use_partition_count(self, partition_count: int) -> None:
+        """Go by another partition count from now on: the streams were resized."""
+        self._partition_count = partition_count
+        self._remembered.clear()
+
     def channel(self, name: str) -> Channel:
         """Return what is known of a channel.
 

@@ -13,6 +13,7 @@ from realtime_message.partitions import partition_of
 
 if TYPE_CHECKING:
     from realtime_message.streams import Streams
+    from realtime_message.streams.layout_view import LayoutView
 
 group = typer.Typer(
     name="partitions", help="Partitions: backlog, owner, place of a channel.", no_args_is_help=True
@@ -36,7 +37,8 @@ def list_(
     """
     from realtime_message.cli.streams_access import look  # noqa: PLC0415 - loads a Redis client
 
-    shown = look(effective_settings(config, set_), lambda streams: _shown(streams, seconds))
+    loaded = effective_settings(config, set_)
+    layout, shown = look(loaded, lambda streams: _shown(streams, seconds))
     if as_json:
         print_json(shown)
         return
@@ -53,6 +55,49 @@ def list_(
         for row in shown
     ]
     print_table((*columns, "in/s", "done/s", "owner", "epoch"), rows)
+    if not layout.is_stable:
+        from realtime_message.cli.resizing import resize_sentence  # noqa: PLC0415 - as above
+
+        print(resize_sentence(layout))
+
+
+@group.command("resize")
+def resize(
+    count: Annotated[
+        int | None, typer.Argument(metavar="[N]", help="The new number of partitions.")
+    ] = None,
+    *,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what would happen; change nothing.")
+    ] = False,
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="Give up an interrupted resize, if it is not too late."),
+    ] = False,
+    wait_seconds: Annotated[
+        float,
+        typer.Option(
+            "--wait-seconds",
+            min=0,
+            help="How long to wait until the workers are through; they go on in any case.",
+        ),
+    ] = 60.0,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change the number of partitions while everything runs. Interrupted, it can be run again."""
+    if (count is None) != undo or (plan and undo):
+        raise typer.BadParameter("give the new number of partitions, or --undo alone")
+    from realtime_message.cli.resizing import run_plan, run_resize, run_undo  # noqa: PLC0415
+
+    loaded = effective_settings(config, set_)
+    if count is None:
+        run_undo(loaded, as_json=as_json)
+    elif plan:
+        run_plan(loaded, count, as_json=as_json)
+    else:
+        run_resize(loaded, count, wait_seconds, as_json=as_json)
 
 
 @group.command("of")
@@ -75,12 +120,13 @@ def of(
         print(f"{partition}  ({stream})")
 
 
-async def _shown(streams: Streams, seconds: float) -> list[dict[str, Any]]:
+async def _shown(streams: Streams, seconds: float) -> tuple[LayoutView, list[dict[str, Any]]]:
     import msgspec  # noqa: PLC0415 - --help needs none of it
 
+    layout = await streams.layout.read()
     flows = await streams.flow.measure(seconds)
     views = await streams.inspect.partitions()
-    return [
+    return layout, [
         {**msgspec.to_builtins(view), **msgspec.to_builtins(flow)}
         for view, flow in zip(views, flows, strict=True)
     ]

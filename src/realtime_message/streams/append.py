@@ -7,7 +7,7 @@ waits for a replica or the disk delays none that does not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
 from realtime_message.errors import StreamsFullError
@@ -17,9 +17,14 @@ from realtime_message.streams.cluster_pipeline import ClusterPipeline
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
 from realtime_message.streams.durability import Barrier, barrier_of, chosen_durability
+from realtime_message.streams.held_appends import HeldAppends, Submission
 from realtime_message.streams.keys import Keys
+from realtime_message.streams.layout import Layout
+from realtime_message.streams.layout_view import LayoutView
 from realtime_message.streams.pipeline import Enqueue, Pipeline
+from realtime_message.streams.route import Route
 from realtime_message.streams.scripts import load_script
+from realtime_message.streams.server_errors import StreamSealedError
 from realtime_message.streams.wire import pack
 
 #: How long the key lives that a check writes.
@@ -32,28 +37,37 @@ class PipelinedAppender:
     Args:
         connector: opens the connections.
         keys: the key names.
-        settings: partition count, time-out, and the default durability.
+        settings: time-out, and the default durability.
         backlog: which partitions take no more for now.
+        layout: the stored layout, which was read.
     """
 
     def __init__(
-        self, connector: Connector, keys: Keys, settings: RedisSettings, backlog: Backlog
+        self,
+        connector: Connector,
+        keys: Keys,
+        settings: RedisSettings,
+        backlog: Backlog,
+        layout: Layout,
     ) -> None:
         self._connector = connector
         self._keys = keys
         self._settings = settings
+        self._backlog = backlog
         self._refusals = backlog.refusals
         self._loop = asyncio.get_running_loop()
         self._script = load_script("entry_append")
-        self._streams = [keys.stream(partition) for partition in range(settings.partition_count)]
+        self._streams: list[str] = []
         # All of a plain append but the payload: packing it anew would cost more than the rest.
-        self._heads = [
-            pack(("XADD", stream, "*", "payload", "")).removesuffix(b"0\r\n\r\n")
-            for stream in self._streams
-        ]
+        self._heads: list[bytes] = []
         self._levels: dict[Durability, Pipeline | ClusterPipeline] = {}
         #: What takes each partition's appends; the default level under its other name, too.
         self._enqueuers: dict[ChannelDurability, list[Enqueue]] = {}
+        timeout_seconds = settings.command_timeout_seconds
+        self._route = Route(keys.prefix, layout, timeout_seconds)
+        self._route.listeners += [self._cover, self._take_back]
+        self._held = HeldAppends(self._route, self._send, self._name_connections, timeout_seconds)
+        self._cover(self._route.view)
 
     @property
     def levels(self) -> frozenset[Durability]:
@@ -64,6 +78,15 @@ class PipelinedAppender:
     def is_connected(self) -> bool:
         """Whether every connection is open."""
         return all(pipeline.is_connected for pipeline in self._levels.values())
+
+    @property
+    def partition_count(self) -> int:
+        """By how many partitions channels are routed now."""
+        return self._route.view.partition_count
+
+    def on_partition_count(self, listener: Callable[[int], None]) -> None:
+        """Let a function be called with the new partition count whenever it has changed."""
+        self._route.listeners.append(lambda view: listener(view.partition_count))
 
     async def open(self, durabilities: Iterable[Durability]) -> None:
         """Connect for levels that are not open yet; the server can do them.
@@ -93,24 +116,32 @@ class PipelinedAppender:
         """Append without a coroutine.
 
         Args:
-            partition: where to.
+            partition: where to, by the present partition count.
             payload: the `payload` field.
             on_appended: told the outcome exactly once, never before this returns.
             dedup: how to recognise a resend; None appends in any case.
             durability: what must have happened before it is confirmed; one that was opened.
         """
-        enqueue = self._enqueuers[durability][partition]
+        submission = Submission(self._held, payload, on_appended, dedup, durability)
+        if self._held.is_holding:
+            self._held.add(submission)
+        else:
+            self._send(partition, submission)
+
+    def _send(self, partition: int, submission: Submission) -> None:
+        enqueue = self._enqueuers[submission.durability][partition]
         refusal = self._refusals[partition]
+        payload, dedup = submission.payload, submission.dedup
         if refusal is not None:
-            self._loop.call_soon(on_appended, StreamsFullError(refusal))
+            self._loop.call_soon(submission.on_appended, StreamsFullError(refusal))
         elif dedup is None:
             command = b"%b%d\r\n%b\r\n" % (self._heads[partition], len(payload), payload)
-            enqueue(command, on_appended, None)
+            enqueue(command, submission, None)
         else:
             digest = blake2b(dedup.key.encode(), digest_size=16).hexdigest()
             key = self._keys.dedup(partition, digest)
             call = (2, self._streams[partition], key, payload, dedup.reply, dedup.window_ms)
-            enqueue(pack(("EVALSHA", self._script.sha, *call)), on_appended, call)
+            enqueue(pack(("EVALSHA", self._script.sha, *call)), submission, call)
 
     async def append(
         self,
@@ -144,14 +175,58 @@ class PipelinedAppender:
 
     async def close(self) -> None:
         """Take no more, wait for what was taken, and close the connections."""
+        await self._held.close()
         await asyncio.gather(*(pipeline.close() for pipeline in self._levels.values()))
 
     def _pipeline(self, barrier: Barrier | None) -> Pipeline | ClusterPipeline:
         limit_seconds = self._settings.command_timeout_seconds
         connector, cluster = self._connector, self._connector.cluster
         if cluster is None:
-            return Pipeline(connector, self._streams[0], self._script, limit_seconds, barrier)
-        return ClusterPipeline(connector, cluster, self._script, limit_seconds, barrier)
+            return Pipeline(
+                connector,
+                self._streams[0],
+                self._script,
+                limit_seconds,
+                barrier,
+                introduce=self._route.introduce,
+            )
+        return ClusterPipeline(
+            connector,
+            cluster,
+            self._script,
+            limit_seconds,
+            barrier,
+            introduce=self._route.introduce,
+        )
+
+    def _cover(self, view: LayoutView) -> None:
+        """Be able to append to every partition of a layout."""
+        self._backlog.cover(view.partition_count)
+        for partition in range(len(self._streams), view.partition_count):
+            stream = self._keys.stream(partition)
+            self._streams.append(stream)
+            head = pack(("XADD", stream, "*", "payload", ""))
+            self._heads.append(head.removesuffix(b"0\r\n\r\n"))
+            for durability, pipeline in self._levels.items():
+                self._enqueuers[durability].append(pipeline.enqueuer(stream))
+
+    def _take_back(self, view: LayoutView) -> None:
+        """Hold what was routed by the layout before and is not sent yet."""
+        del view
+        with self._held.taking_back():
+            for pipeline in self._levels.values():
+                pipeline.fail_waiting(StreamSealedError("the partition count has changed"))
+
+    async def _name_connections(self) -> bool:
+        """Make the connections known under the present generation, behind all that was sent."""
+        outcomes = []
+        for pipeline in self._levels.values():
+            for stream in pipeline.one_for_each_server():
+                outcome, on_named = self._outcome_future()
+                pipeline.enqueuer(stream)(pack(self._route.naming), on_named, None)
+                outcomes.append(outcome)
+        results = await asyncio.gather(*outcomes, return_exceptions=True)
+        return not any(isinstance(result, BaseException) for result in results)
 
     def _check_command(self, durability: Durability, stream: str) -> bytes:
         if durability == "memory":

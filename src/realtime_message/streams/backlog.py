@@ -51,21 +51,29 @@ class Backlog:
         settings: the limits.
 
     Attributes:
-        refusals: for each partition why it takes no more; None while it does. Always the same list.
+        refusals: for each partition why it takes no more; None while it does. Always the same list,
+            which grows with the partition count.
         entries: for each partition the last count of unread and pending entries; None before the
             first, or if the server cannot tell.
         memory_share: the last share of maxmemory that was in use; None without a maxmemory.
     """
 
     def __init__(self, inspector: Inspector, settings: RedisSettings) -> None:
-        count = settings.partition_count
         self._inspector = inspector
         self._settings = settings
-        self._entries = [Gauge(settings.max_backlog_entries) for _ in range(count)]
+        self._entries: list[Gauge] = []
         self._memory = Gauge(settings.max_memory_share)
-        self.refusals: list[str | None] = [None] * count
-        self.entries: list[int | None] = [None] * count
+        self.refusals: list[str | None] = []
+        self.entries: list[int | None] = []
         self.memory_share: float | None = None
+        self.cover(settings.partition_count)
+
+    def cover(self, partition_count: int) -> None:
+        """Take in partitions that have come; those that have gone stay, and count for nothing."""
+        for _ in range(len(self.refusals), partition_count):
+            self._entries.append(Gauge(self._settings.max_backlog_entries))
+            self.refusals.append(None)
+            self.entries.append(None)
 
     async def keep_sampling(self) -> None:
         """Sample until cancelled."""
@@ -80,6 +88,7 @@ class Backlog:
     async def sample(self) -> None:
         """Look once, in one round trip. Raises StreamsError."""
         load = await self._inspector.load()
+        self.cover(len(load.entries))
         self.entries, self.memory_share = load.entries, load.memory_share
         if self._memory.update(self.memory_share or 0.0):
             tell = _log.warning if self._memory.is_over else _log.info
@@ -88,7 +97,9 @@ class Backlog:
                 share=self.memory_share,
                 limit=self._settings.max_memory_share,
             )
-        for partition, (gauge, entries) in enumerate(zip(self._entries, self.entries, strict=True)):
+        for partition, (gauge, entries) in enumerate(
+            zip(self._entries, self.entries, strict=False)
+        ):
             # Where the server cannot tell (after entries were deleted, until the group has read to
             # the end) the last answer stands.
             if entries is not None and gauge.update(entries):

@@ -21,7 +21,7 @@ from realtime_message.streams.cluster_map import ClusterMap
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.durability import Barrier
 from realtime_message.streams.node_link import NodeLink
-from realtime_message.streams.pipeline import Enqueue
+from realtime_message.streams.pipeline import Enqueue, Introduce
 from realtime_message.streams.scripts import Script, make_known
 from realtime_message.streams.server_errors import NotDoneError, RedirectError
 from realtime_message.streams.stream_queue import Crowd, StreamQueue
@@ -47,6 +47,7 @@ class ClusterPipeline:
         script: what appends may call; every master gets to know it before its first batch.
         timeout_seconds: within which an append has its outcome.
         barrier: what each batch must reach before it is confirmed; None: nothing.
+        introduce: called with each new connection before anything is appended on it.
     """
 
     def __init__(
@@ -56,12 +57,15 @@ class ClusterPipeline:
         script: Script,
         timeout_seconds: float,
         barrier: Barrier | None = None,
+        *,
+        introduce: Introduce,
     ) -> None:
         self._connector = connector
         self._map = cluster
         self._script = script
         self._timeout_seconds = timeout_seconds
         self._barrier = barrier
+        self._introduce = introduce
         self._loop = asyncio.get_running_loop()
         self._crowd = Crowd(self._keep_time)
         self._queues: dict[str, StreamQueue] = {}
@@ -102,6 +106,11 @@ class ClusterPipeline:
         first = {self._map.known_owner(stream): stream for stream in reversed(self._queues)}
         return list(first.values())
 
+    def fail_waiting(self, error: StreamsUnavailableError) -> None:
+        """Tell an error to all that was not sent yet."""
+        for queue in self._queues.values():
+            queue.fail_waiting(error)
+
     async def close(self) -> None:
         """Take no more, wait for what was taken, and close the connections."""
         self._is_closed = True
@@ -136,7 +145,7 @@ class ClusterPipeline:
         for link in tuple(self._links.values()):
             link.expire(soon)
         for queue in tuple(self._queues.values()):
-            queue.fail_waiting(text, soon)
+            queue.fail_waiting(StreamsUnavailableError(f"not appended: {text}"), soon)
         if self._crowd.entries:
             self._keep_time()
 
@@ -234,6 +243,7 @@ class ClusterPipeline:
         try:
             wire = await self._connector.connect_to(address)
             await make_known(self._script, wire, self._timeout_seconds)
+            await self._introduce(wire)
         except StreamsError as error:
             return str(error)
         self._links[address] = NodeLink(
@@ -251,7 +261,7 @@ class ClusterPipeline:
         queue.asks = None
         if not self._is_closed:
             queue.refusal = reason
-        queue.fail_waiting(reason)
+        queue.fail_waiting(StreamsUnavailableError(f"not appended: {reason}"))
 
     def _close_unused(self) -> None:
         used = {queue.link for queue in self._queues.values()}

@@ -9,7 +9,15 @@ first one stored, once that is as durable. The check and the append are one step
 which too much waits for the workers takes no more.
 
 Layout. Partition count and hash are stored at the first start. A process with other ones must not
-start.
+start, unless the count is one from before a resize: then it follows the stored one.
+
+Resize. The count changes while everything runs (steps: resize.py; types: resize_contracts.py).
+Every stream is sealed for a moment behind a *marker*, an entry that tells the next generation of
+the layout. What stands before the markers was appended under the old count; what comes behind
+them, under the new one, is handed out only after all before the markers of the old partitions is
+handled: so a channel keeps its order though its partition changes. A marker of a resize that was
+given up means nothing. An append that meets a sealed stream is not confirmed; it is appended by
+the new count, in order, or fails.
 
 Lease. A worker may take the lease of a partition that nobody holds, whose lease ran out by the
 server's clock, or that it holds itself. Each take makes the partition's epoch greater than any
@@ -35,6 +43,7 @@ from typing import Protocol
 import msgspec
 
 from realtime_message.settings import ChannelDurability
+from realtime_message.streams.resize_contracts import Routed
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
@@ -73,7 +82,7 @@ class Dedup(msgspec.Struct, frozen=True, gc=False):
 OnAppended = Callable[[Appended | Exception], None]
 
 
-class EntryAppender(Protocol):
+class EntryAppender(Routed, Protocol):
     """Appends entries; those that arrive while a write is under way form the next batch."""
 
     def submit(
@@ -113,12 +122,14 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         payload: the `payload` field; None when the entry has none.
         attempts: how many attempts were recorded for it before (see record_attempt).
         aside_of: for an entry that was set aside, the id that it had in the partition's stream.
+        generation: of a marker, which it tells; 0 for a message.
     """
 
     id: str
     payload: bytes | None
     attempts: int = 0
     aside_of: str = ""
+    generation: int = 0
 
     @property
     def first_id(self) -> str:
@@ -245,35 +256,4 @@ class PartitionReader(Protocol):
 
     async def close(self) -> None:
         """Close both connections."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class MemberView:
-    """What one heartbeat shows.
-
-    Attributes:
-        members: the live members, sorted.
-        assignment: partition → member, as last stored; may name members that are gone.
-        version: grows with each stored assignment.
-    """
-
-    members: tuple[str, ...]
-    assignment: dict[int, str]
-    version: int
-
-
-class MemberStore(Protocol):
-    """Who is there, and who should own what."""
-
-    async def heartbeat(self, member: str, ttl_seconds: float) -> MemberView:
-        """Say that a member lives for another `ttl_seconds` by the server's clock."""
-        ...
-
-    async def leave(self, member: str) -> None:
-        """Take a member out at once."""
-        ...
-
-    async def store_assignment(self, assignment: dict[int, str], version: int) -> bool:
-        """Store an assignment computed from `version`; False if another one came first."""
         ...

@@ -10,6 +10,7 @@ import msgspec
 
 from realtime_message.streams.entry_waiter import id_parts
 from realtime_message.streams.keys import Keys
+from realtime_message.streams.layout import Layout
 from realtime_message.streams.session import Session
 
 #: Of an entry that was replayed: the id that the message had when it was given up first.
@@ -101,18 +102,18 @@ class RedisDeadLetters:
     Args:
         session: where the commands go.
         keys: the key names.
-        partition_count: how many partitions there are.
+        layout: tells how many partitions there have ever been.
     """
 
-    def __init__(self, session: Session, keys: Keys, partition_count: int) -> None:
+    def __init__(self, session: Session, keys: Keys, layout: Layout) -> None:
         self._session = session
         self._keys = keys
-        self._partition_count = partition_count
+        self._layout = layout
 
     @property
     def partitions(self) -> Sequence[int]:
         """The partitions that may have some."""
-        return range(self._partition_count)
+        return range(self._layout.view.ever_count)
 
     async def list_page(self, partition: int, count: int, after: str = "0-0") -> list[DeadLetter]:
         """Return up to `count` dead letters of a partition after an id, the oldest first."""

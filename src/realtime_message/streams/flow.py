@@ -11,6 +11,7 @@ import msgspec
 from realtime_message.errors import StreamsError, StreamsRefusedError
 from realtime_message.streams.entry_waiter import id_parts
 from realtime_message.streams.keys import Keys
+from realtime_message.streams.layout import Layout
 from realtime_message.streams.session import Session
 
 
@@ -60,13 +61,13 @@ class FlowMeter:
     Args:
         session: where the commands go.
         keys: the key names.
-        partition_count: how many partitions there are.
+        layout: tells how many partitions there are.
     """
 
-    def __init__(self, session: Session, keys: Keys, partition_count: int) -> None:
+    def __init__(self, session: Session, keys: Keys, layout: Layout) -> None:
         self._session = session
         self._keys = keys
-        self._partition_count = partition_count
+        self._layout = layout
 
     async def measure(self, seconds: float) -> list[FlowView]:
         """Look, wait, and look again; 0 seconds look once and measure no rate.
@@ -88,7 +89,7 @@ class FlowMeter:
         """Return each partition's counters; None for a stream or group that is not there."""
         keys = self._keys
         found = []
-        for partition in range(self._partition_count):
+        for partition in range(self._layout.view.covered_count):
             stream, group = keys.stream(partition), keys.group(partition)
             replies = await self._session.call(
                 ("TIME",),

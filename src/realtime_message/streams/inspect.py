@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from realtime_message.errors import StreamsError, StreamsRefusedError
-from realtime_message.streams.contracts import MemberView
 from realtime_message.streams.keys import Keys
+from realtime_message.streams.layout import Layout
+from realtime_message.streams.member_contracts import MemberView
 from realtime_message.streams.members import member_view
 from realtime_message.streams.server_errors import CommandForbiddenError
 from realtime_message.streams.session import Session
@@ -94,21 +95,21 @@ class Inspector:
     Args:
         session: where the commands go.
         keys: the key names.
-        partition_count: how many partitions there are.
+        layout: tells how many partitions there are.
     """
 
-    def __init__(self, session: Session, keys: Keys, partition_count: int) -> None:
+    def __init__(self, session: Session, keys: Keys, layout: Layout) -> None:
         self._session = session
         self._keys = keys
-        self._partition_count = partition_count
+        self._layout = layout
 
     async def partitions(self) -> list[PartitionView]:
         """Return every partition, in one round trip. Raises StreamsError."""
-        keys = self._keys
+        keys, count = self._keys, self._layout.view.covered_count
         replies = await self._session.call(
             *[
                 command
-                for partition in range(self._partition_count)
+                for partition in range(count)
                 for command in (
                     ("XLEN", keys.stream(partition)),
                     ("XINFO", "GROUPS", keys.stream(partition)),
@@ -120,26 +121,29 @@ class Inspector:
         )
         return [
             self._partition(partition, replies[partition * 5 : partition * 5 + 5])
-            for partition in range(self._partition_count)
+            for partition in range(count)
         ]
 
     async def load(self) -> LoadView:
         """Return how much waits for the workers. Raises StreamsError."""
-        streams = [self._keys.stream(partition) for partition in range(self._partition_count)]
+        count = self._layout.view.covered_count
+        streams = [self._keys.stream(partition) for partition in range(count)]
         replies = await self._session.call(
             *[command for s in streams for command in (("XLEN", s), ("XINFO", "GROUPS", s))],
         )
         return LoadView(
             entries=[
                 self._unhandled(partition, *replies[partition * 2 : partition * 2 + 2])
-                for partition in range(self._partition_count)
+                for partition in range(count)
             ],
             memory_share=await self._largest_memory_share(),
         )
 
     async def spread(self) -> dict[str, int]:
         """Return how many partitions each server has; of a cluster every master, also with none."""
-        streams = [self._keys.stream(partition) for partition in range(self._partition_count)]
+        streams = [
+            self._keys.stream(partition) for partition in range(self._layout.view.partition_count)
+        ]
         return await self._session.spread(streams)
 
     async def members(self) -> MemberView:

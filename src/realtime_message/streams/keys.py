@@ -60,9 +60,13 @@ class Keys:
         """What a resend of one client message is answered with; expires with the window."""
         return f"{self._beside(partition, 'dedup')}:{digest}"
 
+    def generations(self, partition: int) -> str:
+        """Hash with how far the partition has followed resizes."""
+        return self._beside(partition, "generations")
+
     @property
     def layout(self) -> str:
-        """Hash with partition count and hash name."""
+        """Hash with partition count, hash name, and how far a resize is."""
         return f"{hash_tag(self.prefix)}:layout"
 
     @property
@@ -85,6 +89,14 @@ class Keys:
 
     def _beside(self, partition: int, purpose: str) -> str:
         return f"{hash_tag(self.stream(partition))}:{purpose}"
+
+
+def publisher_name(prefix: str, generation: int) -> str:
+    """The name of a connection that appends under a generation of the layout.
+
+    A resize finds by it whom to cut off.
+    """
+    return f"rtm-publisher:{prefix}:{generation}"
 
 
 def consumer_name(worker: str, pid: int) -> str:

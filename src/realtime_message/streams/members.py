@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from realtime_message.streams.contracts import MemberView
 from realtime_message.streams.keys import Keys
+from realtime_message.streams.layout import pair_up
+from realtime_message.streams.layout_view import parse_layout
 from realtime_message.streams.leases import to_ms
+from realtime_message.streams.member_contracts import MemberView
 from realtime_message.streams.scripts import load_script
 from realtime_message.streams.session import Session
 
@@ -27,12 +30,15 @@ class RedisMemberStore:
 
     async def heartbeat(self, member: str, ttl_seconds: float) -> MemberView:
         """Say that a member lives for another `ttl_seconds` by the server's clock."""
-        members, stored = await self._session.run_script(
+        members, stored, layout, now_ms = await self._session.run_script(
             load_script("member_heartbeat"),
-            [self._keys.members, self._keys.assignment],
+            [self._keys.members, self._keys.assignment, self._keys.layout],
             [member, to_ms(ttl_seconds)],
         )
-        return member_view(members, stored)
+        view = member_view(members, stored)
+        if not layout:
+            return view
+        return replace(view, layout=parse_layout(pair_up(layout), int(now_ms) / 1000))
 
     async def leave(self, member: str) -> None:
         """Take a member out at once."""

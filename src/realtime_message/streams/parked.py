@@ -17,6 +17,7 @@ import msgspec
 from realtime_message.errors import LeaseLostError, StreamsError
 from realtime_message.streams.contracts import Entry, Lease
 from realtime_message.streams.keys import Keys
+from realtime_message.streams.layout import Layout
 from realtime_message.streams.scripts import load_script
 from realtime_message.streams.session import Session
 
@@ -62,19 +63,19 @@ class RedisParkedChannels:
     Args:
         session: where the commands go.
         keys: the key names.
-        partition_count: how many partitions there are.
+        layout: tells how many partitions there are.
     """
 
-    def __init__(self, session: Session, keys: Keys, partition_count: int) -> None:
+    def __init__(self, session: Session, keys: Keys, layout: Layout) -> None:
         self._session = session
         self._keys = keys
-        self._partition_count = partition_count
+        self._layout = layout
 
     async def list_all(self) -> list[ParkedChannel]:
         """Return the parked channels of all partitions. Raises StreamsError."""
         return [
             channel
-            for partition in range(self._partition_count)
+            for partition in range(self._layout.view.covered_count)
             for channel in await self.list_parked(partition)
         ]
 

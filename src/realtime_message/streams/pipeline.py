@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from realtime_message.errors import StreamsError, StreamsUnavailableError
@@ -36,6 +36,9 @@ MAX_BARRIER_BATCH_ENTRIES = 8192
 RECONNECT_INITIAL_SECONDS = 0.05
 RECONNECT_MAX_SECONDS = 1.0
 
+#: Makes a new connection known as one that appends, or closes it and raises.
+Introduce = Callable[[Wire], Awaitable[None]]
+
 #: Takes one append: `Pipeline.enqueue`.
 Enqueue = Callable[[bytes, OnAppended, Command | None], None]
 
@@ -53,6 +56,7 @@ class Pipeline:
         script: what appends may call; it is known to the server before the first batch.
         timeout_seconds: within which an append has its outcome.
         barrier: what each batch must reach before it is confirmed; None: nothing.
+        introduce: called with each new connection before anything is appended on it.
     """
 
     def __init__(
@@ -62,12 +66,15 @@ class Pipeline:
         script: Script,
         timeout_seconds: float,
         barrier: Barrier | None = None,
+        *,
+        introduce: Introduce,
     ) -> None:
         self._connector = connector
         self._key = key
         self._script = script
         self._timeout_seconds = timeout_seconds
         self._barrier = barrier
+        self._introduce = introduce
         self._max_batch_entries = MAX_BARRIER_BATCH_ENTRIES if barrier else MAX_BATCH_ENTRIES
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
@@ -129,6 +136,11 @@ class Pipeline:
             self._loop.call_soon(self._flush)
         if not batch.add(command, on_appended, script_call):
             self._gathering = None
+
+    def fail_waiting(self, error: StreamsUnavailableError) -> None:
+        """Tell an error to all that was not sent yet."""
+        while self._batches:
+            self._finish(self._take_oldest(), [], error)
 
     async def close(self) -> None:
         """Take no more, wait for what was taken, and close the connection."""
@@ -267,12 +279,11 @@ class Pipeline:
     def _go_down(self, error: StreamsError) -> None:
         """An attempt to connect has failed: fail what waits, and all that comes, at once."""
         self._refusal = _CLOSED if self._is_closed else str(error)
-        while self._batches:
-            waiting = StreamsUnavailableError(f"not appended: {error}")
-            self._finish(self._take_oldest(), [], waiting)
+        self.fail_waiting(StreamsUnavailableError(f"not appended: {error}"))
 
     async def _open(self) -> Wire:
         """Connect, and make sure that the script is known before the first batch needs it."""
         wire = await self._connector.connect(self._key)
         await make_known(self._script, wire, self._timeout_seconds)
+        await self._introduce(wire)
         return wire

@@ -272,5 +272,7 @@ def _entry(entry_id: bytes, fields: list[bytes], attempts: int = 0) -> Entry:
     """Return an entry. `payload` is the first field; other writers may have put it elsewhere."""
     if fields[0] == b"payload":
         return Entry(str(entry_id, "ascii"), fields[1], attempts)
+    if fields[0] == b"layout" and fields[1].isdigit():
+        return Entry(str(entry_id, "ascii"), None, attempts, generation=int(fields[1]))
     named = dict(zip(fields[::2], fields[1::2], strict=True))
     return Entry(str(entry_id, "ascii"), named.get(b"payload"), attempts)

@@ -14,6 +14,7 @@ from realtime_message.streams.contracts import Lease
 from realtime_message.streams.dead_letters import RedisDeadLetters
 from realtime_message.streams.durability import check_durability, chosen_durability
 from realtime_message.streams.flow import FlowMeter
+from realtime_message.streams.gatekeeper import RedisGatekeeper
 from realtime_message.streams.incidents import OnIncident, leave_uncounted
 from realtime_message.streams.inspect import Inspector
 from realtime_message.streams.keys import Keys
@@ -22,8 +23,11 @@ from realtime_message.streams.leases import RedisLeaseRenewer, RedisLeaseStore
 from realtime_message.streams.members import RedisMemberStore
 from realtime_message.streams.oldest import find_oldest
 from realtime_message.streams.parked import RedisChannelParker, RedisParkedChannels
+from realtime_message.streams.publisher_fence import PublisherFence
 from realtime_message.streams.read import RedisPartitionReader
 from realtime_message.streams.replay import RedisReplayer
+from realtime_message.streams.resize import Resizer
+from realtime_message.streams.resize_plan import Planner
 from realtime_message.streams.session import Session
 from realtime_message.streams.startup import check_server, wait_until_ready
 from realtime_message.streams.trim import RedisStreamTrimmer
@@ -36,6 +40,8 @@ class Streams:
         settings: as it was opened with.
         keys: every key name.
         layout: partition count and hash, stored and checked.
+        resizer: changes the partition count.
+        planner: says what a change of it would do.
         leases: takes and gives back leases.
         members: who is there, and who should own what.
         trimmer: removes handled entries.
@@ -59,15 +65,14 @@ class Streams:
         self.leases = RedisLeaseStore(self._session, self.keys)
         self.members = RedisMemberStore(self._session, self.keys)
         self.trimmer = RedisStreamTrimmer(self._session, self.keys)
-        self.dead_letters = RedisDeadLetters(self._session, self.keys, settings.partition_count)
-        self.replayer = RedisReplayer(
-            self._session, self.keys, self.dead_letters, settings.partition_count
-        )
-        self.parked_channels = RedisParkedChannels(
-            self._session, self.keys, settings.partition_count
-        )
-        self.inspect = Inspector(self._session, self.keys, settings.partition_count)
-        self.flow = FlowMeter(self._session, self.keys, settings.partition_count)
+        fence = PublisherFence(self._session, settings.prefix)
+        self.resizer = Resizer(self._session, self.keys, self.layout, fence)
+        self.dead_letters = RedisDeadLetters(self._session, self.keys, self.layout)
+        self.replayer = RedisReplayer(self._session, self.keys, self.dead_letters, self.layout)
+        self.parked_channels = RedisParkedChannels(self._session, self.keys, self.layout)
+        self.inspect = Inspector(self._session, self.keys, self.layout)
+        self.flow = FlowMeter(self._session, self.keys, self.layout)
+        self.planner = Planner(self._session, self.keys, self.inspect, fence)
         self.backlog = Backlog(self.inspect, settings)
         self._sampling: asyncio.Task[None] | None = None
 
@@ -78,8 +83,8 @@ class Streams:
 
     @property
     def partition_count(self) -> int:
-        """How many partitions there are."""
-        return self.settings.partition_count
+        """How many partitions there are, as the stored layout was read last."""
+        return self.layout.view.partition_count
 
     async def check(self) -> None:
         """Check server and layout, and make the consumer groups that are missing.
@@ -108,7 +113,7 @@ class Streams:
         async with self._making_appender:
             if self._appender is None:
                 self._appender = PipelinedAppender(
-                    self._connector, self.keys, self.settings, self.backlog
+                    self._connector, self.keys, self.settings, self.backlog, self.layout
                 )
             appender = self._appender
             missing: list[Durability] = [level for level in levels if level not in appender.levels]
@@ -155,6 +160,10 @@ class Streams:
     def parker(self, lease: Lease) -> RedisChannelParker:
         """Return what parks channels under a lease."""
         return RedisChannelParker(self._session, self.keys, lease)
+
+    def gatekeeper(self, lease: Lease) -> RedisGatekeeper:
+        """Return what the owner of a partition does at a marker, under a lease."""
+        return RedisGatekeeper(self._session, self.keys, lease)
 
     def renewer(self) -> RedisLeaseRenewer:
         """Return a renewer for a thread of its own; the thread closes it."""

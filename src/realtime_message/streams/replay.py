@@ -24,6 +24,7 @@ from realtime_message.streams.dead_letters import (
 )
 from realtime_message.streams.entry_waiter import id_parts
 from realtime_message.streams.keys import Keys
+from realtime_message.streams.layout import Layout
 from realtime_message.streams.letter_selection import LetterPlace
 from realtime_message.streams.scripts import load_script
 from realtime_message.streams.session import Session
@@ -61,16 +62,16 @@ class RedisReplayer:
         session: where the commands go.
         keys: the key names.
         letters: the dead letters.
-        partition_count: how many partitions there are now.
+        layout: tells how many partitions there are now.
     """
 
     def __init__(
-        self, session: Session, keys: Keys, letters: RedisDeadLetters, partition_count: int
+        self, session: Session, keys: Keys, letters: RedisDeadLetters, layout: Layout
     ) -> None:
         self._session = session
         self._keys = keys
         self._letters = letters
-        self._partition_count = partition_count
+        self._layout = layout
 
     async def replay_all(
         self, places: Sequence[LetterPlace], rate: float = 0.0
@@ -127,8 +128,8 @@ class RedisReplayer:
             UnreplayableError: nobody can tell.
         """
         if letter.channel is not None:
-            return partition_of(letter.channel, self._partition_count)
-        if letter.partition < self._partition_count:
+            return partition_of(letter.channel, self._layout.view.partition_count)
+        if letter.partition < self._layout.view.partition_count:
             return letter.partition  # it is no message; a newer version may understand it
         raise UnreplayableError(
             f"dead letter {letter.name} names no channel, and partition {letter.partition} is "
@@ -138,7 +139,7 @@ class RedisReplayer:
     async def forget_marks(self) -> None:
         """Remove marks whose letters have been gone for long."""
         now = await self._letters.now()
-        for partition in range(self._partition_count):
+        for partition in range(self._layout.view.partition_count):
             key = self._keys.replayed(partition)
             flat = await self._session.run("HGETALL", key)
             old = [

@@ -19,6 +19,10 @@ class GroupMissingError(StreamsRefusedError):
     """NOGROUP: the stream or its consumer group is gone. The reader restores it."""
 
 
+class StreamSealedError(StreamsUnavailableError):
+    """A resize has closed the stream for appends. The appender waits for its end."""
+
+
 class ScriptMissingError(StreamsRefusedError):
     """NOSCRIPT: the server does not know the script (yet, or any more). It is sent again."""
 
@@ -123,6 +127,8 @@ def from_reply(text: str) -> StreamsError:
     if code == "ERR":
         if "max number of clients" in text:
             return StreamsUnavailableError(f"Redis answered: {text}")
+        if "exhausted the last possible ID" in text:
+            return StreamSealedError(f"Redis answered: {text}")
         if "unknown command" in text or "unknown subcommand" in text:
             return CommandUnknownError(f"Redis answered: {text}")
     return _REPLY_CODES.get(code, StreamsRefusedError)(f"Redis answered: {text}")

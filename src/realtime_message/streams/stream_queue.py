@@ -116,9 +116,9 @@ class StreamQueue:
             self.link.remove_ready(self)
             self.link = None
 
-    def fail_waiting(self, reason: str, until: float = float("inf")) -> None:
+    def fail_waiting(self, error: StreamsUnavailableError, until: float = float("inf")) -> None:
         """Fail what waits and whose deadline is not after a time."""
         while self.entries and self.entries[0][3] <= until:
             command, on_appended, _, _ = self.entries.popleft()
             self._crowd.leave(command)
-            tell(on_appended, StreamsUnavailableError(f"not appended: {reason}"))
+            tell(on_appended, error)

@@ -13,10 +13,11 @@ from realtime_message.streams.contracts import (
     Lease,
     LeaseRenewer,
     LeaseStore,
-    MemberStore,
     PartitionReader,
     StreamTrimmer,
 )
+from realtime_message.streams.member_contracts import MemberStore
+from realtime_message.streams.resize_contracts import Gatekeeper, ResizeStore
 from realtime_message.telemetry.worker_metrics import WorkerMetrics
 from realtime_message.worker.lease_hold import Clock
 from realtime_message.worker.names import Names
@@ -43,6 +44,11 @@ class WorkerStreams(Protocol):
         ...
 
     @property
+    def resizer(self) -> ResizeStore:
+        """What is known of a change of the partition count."""
+        ...
+
+    @property
     def trimmer(self) -> StreamTrimmer:
         """Removes handled entries."""
         ...
@@ -61,6 +67,10 @@ class WorkerStreams(Protocol):
 
     def parker(self, lease: Lease) -> ChannelParker:
         """Return what parks channels under a lease."""
+        ...
+
+    def gatekeeper(self, lease: Lease) -> Gatekeeper:
+        """Return what the owner of a partition does at a marker, under a lease."""
         ...
 
     def renewer(self) -> LeaseRenewer:

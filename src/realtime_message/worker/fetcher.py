@@ -9,6 +9,7 @@ from realtime_message.errors import StreamsError
 from realtime_message.streams.contracts import Entry
 from realtime_message.worker.backoff import backoff_delays, until_answered
 from realtime_message.worker.delivery import deliver
+from realtime_message.worker.gate import Gate
 from realtime_message.worker.held_partition import HeldPartition
 from realtime_message.worker.lifecycle import cancel_all
 
@@ -17,6 +18,8 @@ _READ_COUNT = 100
 # How long one blocking wait lasts. An entry ends it at once; this bounds how long a connection that
 # died in silence, or a lost lease, goes unnoticed.
 _WAIT_SECONDS = 5.0
+# How often a partition at a closed gate looks whether it may go on.
+_GATE_SECONDS = 0.02
 # How often a full partition looks whether slow channels fill it.
 _LOOK_SECONDS = 1.0
 
@@ -29,6 +32,7 @@ class Fetcher:
 
     Args:
         held: the partition.
+        gate: holds back what comes behind the marker of a resize.
         on_entries: called after entries were put into lanes, with their number.
         slow_channels: returns the channels whose handlers have been at work for long.
     """
@@ -36,10 +40,12 @@ class Fetcher:
     def __init__(
         self,
         held: HeldPartition,
+        gate: Gate,
         on_entries: Callable[[int], None],
         slow_channels: Callable[[HeldPartition], set[str]],
     ) -> None:
         self._held = held
+        self._gate = gate
         self._slow_channels = slow_channels
         self._reader = held.reader
         self._on_entries = on_entries
@@ -71,6 +77,9 @@ class Fetcher:
 
     async def _turn(self) -> None:
         held = self._held
+        if self._gate.is_closed:
+            await self._wait_at_gate()
+            return
         count = self._count_to_read()
         if not held.committer.has_finished and not (count and self._may_have_unread):
             # Without room, a handler may become slow with nothing else happening.
@@ -84,6 +93,18 @@ class Fetcher:
                 self._may_have_unread = len(entries) == count
             if not self._may_have_unread:
                 self._has_read_all.set()
+
+    async def _wait_at_gate(self) -> None:
+        """Finish what is in hand, then go on as soon as the gate opens."""
+        if self._held.committer.has_finished:
+            await self._cycle(0)
+            return
+        if not self._held.has_work:
+            entries = await self._gate.pass_through()
+            if not self._gate.is_closed:
+                self._put_into_lanes(entries, is_fresh=self._gate.is_fresh)
+                return
+        await self._held.wait_for_progress(_GATE_SECONDS)
 
     async def _take_over(self, count: int) -> None:
         if self._held.committer.has_finished:
@@ -131,7 +152,10 @@ class Fetcher:
 
     def _put_into_lanes(self, entries: Sequence[Entry], *, is_fresh: bool) -> None:
         held = self._held
-        for entry in entries:
+        for place, entry in enumerate(entries):
+            if entry.generation:
+                self._gate.close(entries[place:], is_fresh=is_fresh)
+                break
             held.lanes.add(deliver(entry, held, is_fresh=is_fresh))
         if entries:
             self._on_entries(len(entries))

@@ -38,6 +38,7 @@ class HeldPartition:
     Attributes:
         number: the partition's number.
         is_draining: whether no further message is handed to a handler.
+        is_at_gate: whether what was read last is held back until a resize is further; see gate.py.
         handling: how many deliveries runners have in hand.
         failure: a defect met by an errand; the fetcher raises it.
     """
@@ -64,6 +65,7 @@ class HeldPartition:
         self.failure: BaseException | None = None
         self._on_ready = on_ready
         self.is_draining = False
+        self.is_at_gate = False
         self._errands: set[asyncio.Task[None]] = set()
         self._retries: dict[Delivery, asyncio.TimerHandle] = {}
         self._batchers: dict[BoundHandler, Batcher] = {}
@@ -75,10 +77,22 @@ class HeldPartition:
         return not self.handling and not self._errands
 
     @property
+    def has_work(self) -> bool:
+        """Whether anything that was put into lanes is not handled and acknowledged yet."""
+        lanes = self.lanes
+        return bool(
+            lanes.message_count
+            or lanes.overflow_count
+            or not self.is_idle
+            or self.committer.has_finished
+        )
+
+    @property
     def is_at_work(self) -> bool:
         """Whether something is under way here, or waits for a time or a turn that will come."""
         return (
             not self.is_idle
+            or self.is_at_gate
             or bool(self._retries)
             or self.suspects.has_waiting(self.number)
             or any(batcher.is_gathering for batcher in self._batchers.values())

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from realtime_message.errors import StreamsError
-from realtime_message.streams.contracts import MemberStore, MemberView
+from realtime_message.streams.layout_view import LayoutView
+from realtime_message.streams.member_contracts import MemberStore, MemberView
 from realtime_message.telemetry.logs import get_logger
-from realtime_message.worker.assignment import assign, stable_name, static_partitions
+from realtime_message.worker.assignment import assign, stable_name
 from realtime_message.worker.backoff import backoff_delays
 from realtime_message.worker.equipment import Equipment
+from realtime_message.worker.fixed_assignment import FixedAssignment
 
 log = get_logger("worker.membership")
 
@@ -34,9 +36,10 @@ class Membership:
     Args:
         members: the store.
         name: this worker's name among them.
-        partition_count: how many partitions there are.
+        partition_count: how many partitions there are; heartbeats tell when that changes.
         lease_seconds: the duration of leases, from which the intervals follow.
         on_target: called with the partitions that are ours, when that changes.
+        on_layout: called with the layout that each heartbeat shows.
     """
 
     def __init__(
@@ -45,7 +48,9 @@ class Membership:
         name: str,
         partition_count: int,
         lease_seconds: float,
+        *,
         on_target: Callable[[frozenset[int]], None],
+        on_layout: Callable[[LayoutView], None],
     ) -> None:
         self._members = members
         self._name = name
@@ -53,6 +58,7 @@ class Membership:
         self._life_seconds = lease_seconds * _LIFE
         self._interval_seconds = min(_MAX_HEARTBEAT_SECONDS, lease_seconds * _HEARTBEAT)
         self._on_target = on_target
+        self._on_layout = on_layout
         self._target: frozenset[int] | None = None
         self._has_replaced = False
         self._has_named_double = False
@@ -84,7 +90,7 @@ class Membership:
         are released.
         """
         try:
-            view = await self._members.heartbeat(self._name, self._life_seconds)
+            view = await self._heartbeat()
             await self._members.leave(self._name)
             others = [member for member in view.members if member != self._name]
             if others:
@@ -93,15 +99,23 @@ class Membership:
             log.warning("leave.failed", error=str(error))
 
     async def _beat(self) -> None:
-        view = await self._members.heartbeat(self._name, self._life_seconds)
+        view = await self._heartbeat()
         doubles = [m for m in view.members if m != self._name and _is_same_worker(m, self._name)]
         if doubles:
             view = await self._replace(doubles, view)
         while not _fits(view.assignment, view.members, self._partition_count):
             await self._store(view, view.members)
             # Ours or another one's: what counts is what is stored.
-            view = await self._members.heartbeat(self._name, self._life_seconds)
+            view = await self._heartbeat()
         self._take_notice(view)
+
+    async def _heartbeat(self) -> MemberView:
+        """Say that we live; see who else does, and how many partitions need an owner."""
+        view = await self._members.heartbeat(self._name, self._life_seconds)
+        if view.layout is not None:
+            self._partition_count = view.layout.covered_count
+            self._on_layout(view.layout)
+        return view
 
     async def _replace(self, doubles: Sequence[str], view: MemberView) -> MemberView:
         """Take the place of a former process of this worker, which has crashed; return a new view.
@@ -121,7 +135,7 @@ class Membership:
         self._has_replaced = True
         for double in doubles:
             await self._members.leave(double)
-        return await self._members.heartbeat(self._name, self._life_seconds)
+        return await self._heartbeat()
 
     async def _store(self, view: MemberView, members: Sequence[str]) -> None:
         computing = (view.assignment, members, self._partition_count)
@@ -149,57 +163,32 @@ class Membership:
             self._on_target(target)
 
 
-class FixedAssignment:
-    """In the place of Membership when the settings fix the partitions: others do not matter.
-
-    Args:
-        partitions: ours.
-        on_target: called with them.
-    """
-
-    def __init__(
-        self, partitions: frozenset[int], on_target: Callable[[frozenset[int]], None]
-    ) -> None:
-        self._partitions = partitions
-        self._on_target = on_target
-
-    async def follow(self) -> None:
-        """Say once which partitions are ours."""
-        log.info("assignment.fixed", partitions=sorted(self._partitions))
-        self._on_target(self._partitions)
-
-    async def leave(self) -> None:
-        """Do nothing: nobody counts on us."""
-
-
 def make_membership(
-    equipment: Equipment, on_target: Callable[[frozenset[int]], None]
+    equipment: Equipment,
+    on_target: Callable[[frozenset[int]], None],
+    on_layout: Callable[[LayoutView], None],
 ) -> Membership | FixedAssignment:
     """Return what decides about the partitions: the members together, or the settings.
+
+    Args:
+        equipment: what the worker works with.
+        on_target: called with the partitions that are ours.
+        on_layout: called with each layout that was seen.
 
     Raises:
         ConfigurationError: the settings contradict the layout.
     """
     settings, streams = equipment.settings, equipment.streams
-    fixed = static_partitions(
-        settings.id, settings.total_workers, settings.partitions, streams.partition_count
-    )
-    if fixed is not None:
-        if settings.total_workers > streams.partition_count and not settings.partitions.strip():
-            log.warning(
-                "workers.too_many",
-                total_workers=settings.total_workers,
-                partitions=streams.partition_count,
-                advice="those with a higher number have no partition and refuse to start; run "
-                "fewer workers, or set up more partitions",
-            )
-        return FixedAssignment(fixed, on_target)
+    count = streams.partition_count
+    if settings.partitions.strip() or settings.total_workers:
+        return FixedAssignment(settings, streams.resizer, count, on_target, on_layout)
     return Membership(
         streams.members,
         equipment.names.member,
-        streams.partition_count,
+        count,
         settings.lease_seconds,
-        on_target,
+        on_target=on_target,
+        on_layout=on_layout,
     )
 
 

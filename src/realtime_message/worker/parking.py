@@ -97,9 +97,19 @@ class Parking:
             await asyncio.sleep(_LOOK_SECONDS)
             if self.channels:
                 try:
-                    self._notice(await self.parker.states())
+                    states = await self.parker.states()
                 except StreamsError:
                     continue  # the fetcher says so in the log
+                if not self._held.is_at_gate:  # else they may be on their way elsewhere
+                    self._notice(states)
+
+    async def reload(self) -> None:
+        """Learn anew which channels are parked, while nothing is in hand: some have moved."""
+        states = await self._call(self.parker.states)
+        self.channels.clear()
+        self._marked.clear()
+        self._absent.clear()
+        self._notice(states)
 
     def takes(self, delivery: Delivery) -> bool:
         """Whether a delivery whose turn it is goes to us instead of its handler."""

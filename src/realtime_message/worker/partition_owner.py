@@ -13,10 +13,12 @@ from realtime_message.telemetry.worker_metrics import Loss
 from realtime_message.worker.backoff import backoff_delays
 from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.fetcher import Fetcher
+from realtime_message.worker.gate import Gate
 from realtime_message.worker.handling import Handling
 from realtime_message.worker.held_partition import HeldPartition
 from realtime_message.worker.lease_hold import LeaseHold
 from realtime_message.worker.lease_keeper import LeaseKeeper
+from realtime_message.worker.resize_watch import ResizeWatch
 
 log = get_logger("worker.partition_owner")
 
@@ -34,11 +36,13 @@ class Tenancy:
         equipment: what the worker works with.
         keeper: renews the leases.
         handling: works on what is read.
+        resizes: knows about a change of the partition count.
     """
 
     equipment: Equipment
     keeper: LeaseKeeper
     handling: Handling
+    resizes: ResizeWatch
 
 
 class PartitionOwner:
@@ -59,6 +63,7 @@ class PartitionOwner:
         self._clock = equipment.clock
         self._keeper = tenancy.keeper
         self._handling = tenancy.handling
+        self._resizes = tenancy.resizes
         self._stopping = asyncio.Event()
         self._fetching: asyncio.Task[None] | None = None
         #: The partition while its lease is held.
@@ -125,7 +130,8 @@ class PartitionOwner:
         name = f"partition {self.partition}"
         guard = asyncio.create_task(_watch_clock(hold), name=f"clock of {name}")
         running = self._handling.running
-        fetcher = Fetcher(held, self._handling.entries_came, running.slow_channels)
+        gate = Gate(held, self._streams.gatekeeper(hold.lease), self._resizes)
+        fetcher = Fetcher(held, gate, self._handling.entries_came, running.slow_channels)
         self._fetching = asyncio.create_task(fetcher.run(), name=f"fetcher of {name}")
         held.run_errand(self._retire_consumers(hold, is_leaving=False))
         if self._stopping.is_set():

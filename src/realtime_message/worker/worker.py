@@ -4,6 +4,7 @@ membership   which partitions are ours: what all members agreed on, or what the 
 ownership    an owner for each: it acquires the lease, works under it, hands over or loses it
 keeper       renews the leases, from a thread of its own
 fetcher      one for each partition held: reads entries, acknowledges what is done
+gate         beside it: holds back what was appended by a new partition count
 handling     lanes (one message of a channel at a time, channels side by side) → runners (tasks
              that take what is ready) → dispatcher (calls the handler) → settler (acknowledge, try
              again, or dead letter)
@@ -25,6 +26,7 @@ from realtime_message.worker.membership import make_membership
 from realtime_message.worker.ownership import Ownership
 from realtime_message.worker.partition_owner import Tenancy
 from realtime_message.worker.progress_watch import ProgressWatch
+from realtime_message.worker.resize_watch import ResizeWatch
 from realtime_message.worker.trimming import keep_trimmed
 
 log = get_logger("worker")
@@ -55,9 +57,10 @@ class Worker:
             max_blocked_seconds=settings.max_blocked_seconds,
             on_death=self.failure.meet,
         )
-        tenancy = Tenancy(equipment, self.keeper, self.handling)
+        self.resizes = ResizeWatch(equipment.streams.resizer, equipment.clock, self.failure.meet)
+        tenancy = Tenancy(equipment, self.keeper, self.handling, self.resizes)
         self.ownership = Ownership(tenancy, self.failure.meet)
-        self.membership = make_membership(equipment, self.ownership.aim_at)
+        self.membership = make_membership(equipment, self.ownership.aim_at, self.resizes.notice)
         self.progress = ProgressWatch(equipment, self.ownership.held, self.handling.running)
 
     async def run(self, stop: StopRequest) -> None:
@@ -91,6 +94,7 @@ class Worker:
         await self.membership.leave()
         await first_of(self.ownership.drain(), stop.force.wait())
         await self.ownership.cancel()
+        await self.resizes.close()
         await self.handling.close()
         self.keeper.stop()
         self.watch.stop()

@@ -29,6 +29,7 @@ COMMANDS = {
     "subscribe",
     "partitions list",
     "partitions of",
+    "partitions resize",
     "workers",
     "leases list",
     "leases release",

@@ -7,9 +7,10 @@ import pytest
 
 from realtime_message.errors import ConfigurationError
 from realtime_message.settings import WorkerSettings
+from realtime_message.streams.layout_view import LayoutView, Phase
 from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.virtual_time import in_virtual_time, until
-from realtime_message.worker import membership
+from realtime_message.worker import fixed_assignment, membership
 from realtime_message.worker.membership import FixedAssignment, Membership, make_membership
 
 
@@ -19,7 +20,12 @@ class Member:
     def __init__(self, streams: MemoryStreams, name: str, lease_seconds: float = 9.0) -> None:
         self.targets: list[frozenset[int]] = []
         self.membership = Membership(
-            streams.members, name, streams.partition_count, lease_seconds, self.targets.append
+            streams.members,
+            name,
+            streams.partition_count,
+            lease_seconds,
+            on_target=self.targets.append,
+            on_layout=lambda view: None,
         )
         self.task = asyncio.create_task(self.membership.follow())
 
@@ -173,13 +179,50 @@ async def test_nonsense_in_the_store_is_put_right() -> None:
         await member.die()
 
 
-async def test_fixed_assignment_asks_nobody() -> None:
-    """Static partitions are ours whatever the members say."""
+class Layouts:
+    """A partition count that a test changes."""
+
+    def __init__(self, partition_count: int) -> None:
+        self.view = LayoutView(partition_count=partition_count)
+
+    async def read(self) -> LayoutView:
+        return self.view
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("settings", "shares"),
+    [
+        ({"partitions": "1,3"}, [{1, 3}, {1, 3}, {1, 3}, {1}]),
+        ({"id": "1", "total_workers": 2}, [{1, 3}, {1, 3, 5, 7}, {1, 3, 5, 7}, {1}]),
+        ({"id": "3", "total_workers": 4}, [{3}, {3, 7}, {3, 7}, set()]),
+    ],
+)
+async def test_fixed_assignment_asks_nobody_but_follows_the_count(
+    settings: dict[str, object], shares: list[set[int]]
+) -> None:
+    """Static partitions are ours whatever the members say; a resize makes them more or fewer."""
     targets: list[frozenset[int]] = []
-    fixed = FixedAssignment(frozenset({1, 3}), targets.append)
-    await fixed.follow()
+    layouts = Layouts(4)
+    fixed = FixedAssignment(
+        WorkerSettings(**settings), layouts, 4, targets.append, lambda view: None
+    )
+    task = asyncio.create_task(fixed.follow())
+    await until(lambda: targets == [shares[0]])
+    for view, share in zip(
+        [
+            LayoutView(partition_count=8, previous_count=4, phase=Phase.draining),
+            # While it shrinks, the former partitions are covered until they are drained.
+            LayoutView(partition_count=2, previous_count=8, phase=Phase.draining),
+            LayoutView(partition_count=2),
+        ],
+        shares[1:],
+        strict=True,
+    ):
+        layouts.view = view
+        await until(lambda share=share: targets[-1] == share)
+    task.cancel()
     await fixed.leave()
-    assert targets == [{1, 3}]
 
 
 async def test_settings_decide_between_the_two() -> None:
@@ -193,7 +236,7 @@ async def test_settings_decide_between_the_two() -> None:
             streams=streams,
             names=SimpleNamespace(member="m"),
         )
-        return make_membership(equipment, lambda partitions: None)
+        return make_membership(equipment, lambda partitions: None, lambda view: None)
 
     assert isinstance(make(), Membership)
     assert isinstance(make(id="1", total_workers=2), FixedAssignment)
@@ -208,7 +251,7 @@ async def test_more_static_workers_than_partitions_are_told(
 ) -> None:
     """Also by those that have one; who has none refuses to start."""
     told = []
-    monkeypatch.setattr(membership.log, "warning", lambda event, **_: told.append(event))
+    monkeypatch.setattr(fixed_assignment.log, "warning", lambda event, **_: told.append(event))
 
     def make(worker_id: str, **settings: object) -> object:
         equipment = SimpleNamespace(
@@ -216,7 +259,7 @@ async def test_more_static_workers_than_partitions_are_told(
             streams=make_streams(),
             names=SimpleNamespace(member="m"),
         )
-        return make_membership(equipment, lambda partitions: None)
+        return make_membership(equipment, lambda partitions: None, lambda view: None)
 
     assert isinstance(make("3", total_workers=12), FixedAssignment)
     assert told == ["workers.too_many"]

@@ -83,7 +83,9 @@ class PublishHandler:
             return
 
         def go_on(reply: PublishReply | None) -> None:
-            self._append(exchange, event, channel, payload, reply or PERMIT_PUBLISH)
+            # Looked up again: the hook took its time, and partitions may have been resized in it.
+            now = self._admission.channel(event.channel)
+            self._append(exchange, event, now, payload, reply or PERMIT_PUBLISH)
 
         self._runner.run(exchange, hook, event, PublishReply, go_on)
 

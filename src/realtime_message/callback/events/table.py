@@ -33,7 +33,8 @@ def make_event_handlers(
         ConfigurationError: the access rules make no sense, or a key of tokens is none.
     """
     callback = settings.callback
-    admission = Admission(callback, settings.redis.partition_count)
+    admission = Admission(callback, appender.partition_count)
+    appender.on_partition_count(admission.use_partition_count)
     limits = RateLimits(callback)
     return {
         EventKind.connect: ConnectHandler(settings, hooks.connect, runner),

@@ -42,7 +42,8 @@ class RedisSettings(Section, frozen=True, kw_only=True):
         int,
         option(
             "Partitions, stored at the first start. A process with another number refuses to "
-            "start. At least as many as workers will ever run; more cost two connections each.",
+            "start, unless it was in force before a `rtm partitions resize`. At least as many as "
+            "workers will ever run; more cost two connections each.",
             ge=1,
             le=1024,
         ),

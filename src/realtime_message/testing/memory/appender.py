@@ -24,6 +24,7 @@ class MemoryAppender:
         server: where entries go; None only keeps them here.
         failure: what every append ends with; None lets them succeed.
         is_holding: whether outcomes wait until `release`.
+        partition_count: by which channels are routed; it never changes.
         entries: what was appended: partition and payload, in order.
         durabilities: the levels that were asked for, in order.
     """
@@ -31,6 +32,7 @@ class MemoryAppender:
     server: MemoryServer | None = None
     failure: Exception | None = None
     is_holding: bool = False
+    partition_count: int = 8
     entries: list[tuple[int, bytes]] = field(default_factory=list)
     durabilities: list[ChannelDurability] = field(default_factory=list)
     _kept: dict[str, tuple[Appended, float]] = field(default_factory=dict)
@@ -40,6 +42,9 @@ class MemoryAppender:
     def messages(self) -> list[Message]:
         """What was appended, in order."""
         return [decode_message(payload) for _, payload in self.entries]
+
+    def on_partition_count(self, listener: Callable[[int], None]) -> None:
+        """Never call it: see contracts.EntryAppender."""
 
     def submit(
         self,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from realtime_message.streams.contracts import Lease, MemberView
+from realtime_message.streams.contracts import Lease
+from realtime_message.streams.member_contracts import MemberView
 from realtime_message.testing.memory.line import Line
 from realtime_message.testing.memory.state import MemoryServer
 

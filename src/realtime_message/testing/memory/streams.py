@@ -19,6 +19,7 @@ from realtime_message.testing.memory.leases import (
 from realtime_message.testing.memory.line import Line
 from realtime_message.testing.memory.parking import MemoryChannelParker, MemoryParkedChannels
 from realtime_message.testing.memory.reader import MemoryPartitionReader
+from realtime_message.testing.memory.resizing import MemoryGatekeeper, MemoryResizeStore
 from realtime_message.testing.memory.state import MemoryDeadLetter, MemoryServer, PartitionState
 from realtime_message.testing.memory.trimming import MemoryStreamTrimmer
 from realtime_message.testing.memory.views import MemoryDeadLetters, MemoryInspector
@@ -59,7 +60,8 @@ class MemoryStreams:
         self.dead_letters = MemoryDeadLetters(self.server)
         self.parked_channels = MemoryParkedChannels(self.server)
         self.inspect = MemoryInspector(self.server, self.keys)
-        self.attached = MemoryAppender(self.server)
+        self.resizer = MemoryResizeStore(self.partition_count)
+        self.attached = MemoryAppender(self.server, partition_count=self.partition_count)
 
     @property
     def partition_count(self) -> int:
@@ -120,6 +122,11 @@ class MemoryStreams:
     def parker(self, lease: Lease) -> MemoryChannelParker:
         """Return what parks channels under a lease."""
         return MemoryChannelParker(self.server, self.line, lease)
+
+    def gatekeeper(self, lease: Lease) -> MemoryGatekeeper:
+        """Return what the owner of a partition does at a marker; there is none here."""
+        del lease
+        return MemoryGatekeeper()
 
     def renewer(self) -> MemoryLeaseRenewer:
         """Return a renewer."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from realtime_message.streams.contracts import MemberView
 from realtime_message.streams.dead_letters import DeadLetter
 from realtime_message.streams.inspect import GroupView, LoadView, OwnerView, PartitionView
 from realtime_message.streams.keys import Keys
+from realtime_message.streams.member_contracts import MemberView
 from realtime_message.testing.memory.state import MemoryDeadLetter, MemoryServer, PartitionState
 
 

@@ -1,0 +1,111 @@
+"""What a worker knows about a resize under way, and what it does so that one comes to its end.
+
+The partitions' gates ask it, many times a second while they are closed; one answer serves them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from realtime_message.errors import StreamsError
+from realtime_message.streams.layout_view import LayoutView, Phase
+from realtime_message.streams.resize_contracts import ResizeStore
+from realtime_message.telemetry.logs import get_logger
+from realtime_message.worker.lease_hold import Clock
+
+log = get_logger("worker.resize_watch")
+
+#: How old an answer may be.
+_FRESH_SECONDS = 0.02
+_STEP_SECONDS = 0.25
+
+
+class ResizeWatch:
+    """One for each worker.
+
+    Args:
+        store: what is stored about resizes.
+        clock: seconds, never jumping.
+        on_failure: called when it met a defect; the worker must stop.
+    """
+
+    def __init__(
+        self, store: ResizeStore, clock: Clock, on_failure: Callable[[BaseException], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_failure = on_failure
+        self._asking = asyncio.Lock()
+        self._view: LayoutView | None = None
+        self._asked_at = 0.0
+        #: The generation whose partitions of the count before are known to be drained, and when it
+        #: was asked last.
+        self._drained_generation = -1
+        self._drained_asked_at = 0.0
+        self._seeing_through: asyncio.Task[None] | None = None
+        self._is_failing = False
+
+    async def view(self) -> LayoutView:
+        """Return the layout as it was a moment ago at most. Raises StreamsError."""
+        async with self._asking:
+            now = self._clock()
+            if self._view is None or now - self._asked_at >= _FRESH_SECONDS:
+                self._view = await self._store.read()
+                self._asked_at = now
+            return self._view
+
+    async def are_drained(self, view: LayoutView) -> bool:
+        """Whether all partitions of the count before are handled up to their markers.
+
+        Raises:
+            StreamsError: the streams did not answer.
+        """
+        async with self._asking:
+            now = self._clock()
+            if self._drained_generation == view.generation:
+                return True
+            if now - self._drained_asked_at < _FRESH_SECONDS:
+                return False
+            self._drained_asked_at = now
+            if not await self._store.are_drained(view):
+                return False
+            self._drained_generation = view.generation
+            return True
+
+    def notice(self, view: LayoutView) -> None:
+        """Take in a layout; one with a resize under way is watched until that is over."""
+        if not view.is_stable and self._seeing_through is None:
+            log.info("resize.noticed", phase=view.phase.value, partition_count=view.partition_count)
+            task = asyncio.create_task(self._see_through(), name="resize watch")
+            self._seeing_through = task
+            task.add_done_callback(self._ended)
+
+    async def close(self) -> None:
+        """Watch no more; other workers do, or the next one."""
+        if self._seeing_through is not None:
+            self._seeing_through.cancel()
+            await asyncio.gather(self._seeing_through, return_exceptions=True)
+
+    async def _see_through(self) -> None:
+        while True:
+            try:
+                view = await self.view()
+                if view.is_stable:
+                    return
+                if view.phase is Phase.draining:
+                    await self._store.finish(view)
+                else:
+                    await self._store.rescue(view)
+                self._is_failing = False
+            except StreamsError as error:
+                if not self._is_failing:
+                    log.warning("resize.unseen", error=str(error))
+                self._is_failing = True
+            await asyncio.sleep(_STEP_SECONDS)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._seeing_through = None
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._on_failure(error)
