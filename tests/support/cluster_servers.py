@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import redis
 from redis.crc import key_slot
@@ -110,7 +110,7 @@ class ClusterServers:
 
     def masters(self) -> list[ValkeyServer]:
         """Return the servers that have slots now."""
-        ports = {port for _, _, (_, port, *_), *_ in _rows(self._alive())}
+        ports = {port for node in self.nodes if node.is_running for port in _master_ports(node)}
         return [node for node in self.nodes if node.port in ports]
 
     def replicas_of(self, master: ValkeyServer) -> list[ValkeyServer]:
@@ -133,6 +133,11 @@ class ClusterServers:
         """Wait until every running server says that all slots are served."""
         self._wait(self._is_ok, "the cluster is not ok")
 
+    def wait_until_replaced(self, master: ValkeyServer) -> None:
+        """Wait until another server has the slots of one that was killed."""
+        self._wait(lambda: master not in self.masters(), "nobody took the slots over")
+        self.wait_until_ok()
+
     def migrate(self, key: str, target: ValkeyServer, pause_seconds: float = 0.0) -> None:
         """Move a key's slot to another master while it is used, key by key.
 
@@ -141,13 +146,14 @@ class ClusterServers:
         Args:
             key: whose slot.
             target: the master that shall have it.
-            pause_seconds: how long to wait between two keys.
+            pause_seconds: how long to wait between two keys, and before the first one.
         """
         slot, source = key_slot(key.encode()), self.owner(key)
         giver, taker = source.client(), target.client()
         ids = {node.port: node.client().cluster("MYID") for node in (source, target)}
         taker.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
         giver.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
+        time.sleep(pause_seconds)
         while keys := giver.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
             for name in keys:
                 giver.execute_command("MIGRATE", "127.0.0.1", target.port, name, 0, 5000, "REPLACE")
@@ -157,9 +163,6 @@ class ClusterServers:
         for node in self.masters():
             if node not in (source, target):
                 node.client().execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])
-
-    def _alive(self) -> ValkeyServer:
-        return next(node for node in self.nodes if node.is_running)
 
     def _form(self) -> None:
         masters = self.nodes[: self._master_count]
@@ -198,17 +201,20 @@ class ClusterServers:
         size = 2 + 1 + self._replica_count
         return are_up and all(len(row) == size for rows in shown for row in rows)
 
-    def _wait(self, condition: object, text: str) -> None:
+    def _wait(self, condition: Callable[[], bool], text: str) -> None:
         until = time.monotonic() + FORM_TIMEOUT_SECONDS
-        assert callable(condition)
         while not condition():
             assert time.monotonic() < until, text
             time.sleep(0.02)
 
 
-def _rows(node: ValkeyServer) -> list[list[object]]:
+def _master_ports(node: ValkeyServer) -> set[int]:
+    return {port for _, _, (_, port, *_), *_ in _rows(node)}
+
+
+def _rows(node: ValkeyServer) -> list[Any]:
     """Return what CLUSTER SLOTS answers, untouched by redis-py."""
     client = node.client()
     client.set_response_callback("CLUSTER SLOTS", lambda reply, **_: reply)
-    rows: list[list[object]] = client.execute_command("CLUSTER SLOTS")
+    rows: list[Any] = client.execute_command("CLUSTER SLOTS")
     return rows

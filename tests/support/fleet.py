@@ -24,13 +24,16 @@ class Fleet:
     Args:
         settings: where the streams are, for the traffic and for workers without a URL of their own.
         folder: for histories and logs.
+        traffic: what appends; None for the simplest.
     """
 
-    def __init__(self, settings: RedisSettings, folder: Path) -> None:
+    def __init__(
+        self, settings: RedisSettings, folder: Path, traffic: Traffic | None = None
+    ) -> None:
         self.settings = settings
         self.folder = folder
         self.history = folder / "history.jsonl"
-        self.traffic = Traffic(settings)
+        self.traffic = traffic or Traffic(settings)
         #: Those that should be alive, and all that ever were.
         self.workers: list[WorkerProcess] = []
         self._all: list[WorkerProcess] = []

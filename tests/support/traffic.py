@@ -7,12 +7,11 @@ import threading
 import time
 from collections import defaultdict
 
-import redis
-
 from realtime_message.message import Message, encode_message
 from realtime_message.partitions import partition_of
 from realtime_message.settings import RedisSettings
 from support.checker import Sent
+from support.open_client import open_client
 
 
 class Traffic:
@@ -26,7 +25,7 @@ class Traffic:
 
     def __init__(self, settings: RedisSettings, channel_count: int = 50, rate: float = 200) -> None:
         self._settings = settings
-        self._client = redis.Redis.from_url(settings.url)
+        self._client = open_client(settings.url)
         self.rate = rate
         self._channels = [f"room:{n}" for n in range(channel_count)]
         self._numbers: dict[str, int] = defaultdict(int)

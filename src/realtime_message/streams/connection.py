@@ -14,6 +14,7 @@ from realtime_message.settings import RedisSettings
 from realtime_message.streams.cluster_map import ClusterMap
 from realtime_message.streams.dial import Dialer
 from realtime_message.streams.sentinel import Sentinels
+from realtime_message.streams.sentinel_watch import SentinelWatch
 from realtime_message.streams.server_errors import RedirectError, WrongTargetError
 from realtime_message.streams.wire import Wire
 from realtime_message.telemetry.logs import get_logger
@@ -43,6 +44,7 @@ class Connector:
         self._hosts = list(target.hosts)
         self.cluster: ClusterMap | None = None
         self._sentinels: Sentinels | None = None
+        self._watch: SentinelWatch | None = None
         # One that is silent must leave time for the others.
         limit_seconds = limit_seconds / 2 if len(target.hosts) > 1 else limit_seconds
         if target.kind == "cluster":
@@ -50,6 +52,7 @@ class Connector:
         elif target.kind == "sentinel":
             ask = Dialer(target, target.sentinel_url, limit_seconds).ask
             self._sentinels = Sentinels(target.hosts, target.primary_name, ask, self.where)
+            self._watch = SentinelWatch(self._sentinels)
         #: Whether it is known what the URL leads to, and the connection on which that was seen.
         self._is_identified = target.kind != "server"
         self._identifying = asyncio.Lock()
@@ -96,7 +99,7 @@ class Connector:
             if wire.is_open:
                 return wire
         if self._sentinels is not None:
-            return await self._primary(await self._sentinels.primary())
+            return await self._named_primary(self._sentinels)
         if len(self._hosts) == 1:
             return await self._dialer.dial(self._hosts[0])
         return await self._first_primary()
@@ -123,10 +126,23 @@ class Connector:
         """Close what nobody has asked for yet."""
         if self._spare is not None:
             self._spare.close()
+        if self._watch is not None:
+            self._watch.stop()
 
     def _cluster_map(self) -> ClusterMap:
         dialer = Dialer(self._target, self._target.server_url, self._limit_seconds / 2)
         return ClusterMap(self._target.hosts, dialer.ask, self.where)
+
+    async def _named_primary(self, sentinels: Sentinels) -> Wire:
+        address = await sentinels.primary()
+        try:
+            wire = await self._primary(address)
+        except StreamsError:
+            sentinels.distrust_first()
+            raise
+        assert self._watch is not None  # noqa: S101 - it comes with the Sentinels
+        self._watch.add(wire)
+        return wire
 
     async def _first_that_answers(self) -> Wire:
         for host in self._hosts[:-1]:

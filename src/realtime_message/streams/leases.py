@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from realtime_message.errors import StreamsError
 from realtime_message.settings import RedisSettings
 from realtime_message.streams.connection import Connector
@@ -80,6 +82,10 @@ class RedisLeaseStore:
         return None if epoch is None else int(epoch)
 
 
+#: For how long a renewal follows a key that a cluster has just moved.
+RETRY_SECONDS = 0.1
+
+
 class RedisLeaseRenewer:
     """Renews leases from a thread of its own. See contracts.LeaseRenewer.
 
@@ -126,10 +132,12 @@ class RedisLeaseRenewer:
 
     async def _renew(self, leases: Sequence[Lease], duration_seconds: float) -> list[Any]:
         if self._session is None:
+            # No node of a cluster may keep the leases on the others from being renewed in time.
+            limit_seconds = self._settings.command_timeout_seconds
+            connect_seconds = min(limit_seconds, self._settings.connect_timeout_seconds)
+            settings = replace(self._settings, connect_timeout_seconds=connect_seconds)
             self._session = Session(
-                Connector(self._settings),
-                self._settings.command_timeout_seconds,
-                self._keys.layout,
+                Connector(settings), limit_seconds, self._keys.layout, RETRY_SECONDS
             )
         else:
             # Two turns of the loop: connections that were lost meanwhile are seen before their use.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,6 +59,27 @@ class Sentinels:
                     raise reason
         texts = "; ".join(str(reason) for reason in reasons)
         raise StreamsUnavailableError(f"no Sentinel of {self._where} answers ({texts})")
+
+    def distrust_first(self) -> None:
+        """Ask another Sentinel first the next time: what this one named is no primary."""
+        self._hosts.append(self._hosts.pop(0))
+
+    async def newest_primary(self) -> Address | None:
+        """Return the primary of the last failover that any Sentinel knows of; None if none answers.
+
+        One that was cut off from the others still names the primary from before.
+        """
+        replies = await asyncio.gather(
+            *(self._answer(host, "MASTER", self._name) for host in self._hosts)
+        )
+        newest, address = -1, None
+        for reply in replies:
+            if isinstance(reply, list):
+                fields = dict(zip(reply[::2], reply[1::2], strict=True))
+                epoch = int(fields[b"config-epoch"])
+                if epoch > newest:
+                    newest, address = epoch, Address(fields[b"ip"].decode(), int(fields[b"port"]))
+        return address
 
     async def _answer(self, host: Address, *command: str) -> Any:
         try:

@@ -41,12 +41,21 @@ class Session:
         connector: opens the connections, at the first call and after each loss.
         timeout_seconds: how long a call may take once it is connected.
         home_key: commands without a key go to the node of a cluster that has this one.
+        retry_seconds: for how long what a node of a cluster has not done is sent again; None: as
+            long as a call may take.
     """
 
-    def __init__(self, connector: Connector, timeout_seconds: float, home_key: str) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        timeout_seconds: float,
+        home_key: str,
+        retry_seconds: float | None = None,
+    ) -> None:
         self._connector = connector
         self._timeout_seconds = timeout_seconds
         self._home_key = home_key
+        self._retry_seconds = timeout_seconds if retry_seconds is None else retry_seconds
         self._wires: dict[Place, Wire] = {}
         self._connecting: defaultdict[Place, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._is_closed = False
@@ -130,7 +139,7 @@ class Session:
         # A transaction goes to one node as a whole: a part of it means something else.
         is_transaction = any(command[0] == "MULTI" for command in commands)
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._timeout_seconds
+        until = loop.time() + self._retry_seconds
         pause_seconds = RETRY_INITIAL_SECONDS
         left: Iterable[int] = range(len(commands))
         while True:
@@ -185,7 +194,11 @@ class Session:
         try:
             await self._connected(place)
         except StreamsUnavailableError as error:
-            return [NotDoneError(str(error))] * len(commands)
+            # Worth another try only if another node has taken its place.
+            cluster.mark_stale()
+            await cluster.refresh_if_stale()
+            is_gone = place not in cluster.masters
+            return [NotDoneError(str(error)) if is_gone else error] * len(commands)
         if is_asking:
             commands = [part for command in commands for part in (("ASKING",), command)]
         try:
