@@ -125,16 +125,25 @@ class ServerApi:
                 # The gateway stands beside us: a proxy of the environment is for the outside.
                 trust_env=False,
             )
-        for key in self._api_keys:
-            try:
-                response = await self._client.post(
-                    f"{self._api_url}/{method}", content=content, headers={"X-API-Key": key}
-                )
-            except httpx.HTTPError as error:
-                raise _TemporaryError(str(error) or type(error).__name__) from None
+        for key in self._api_keys[:-1]:
+            response = await self._send(self._client, method, content, key)
             if response.status_code != _UNAUTHORIZED:
                 break
+        else:
+            response = await self._send(self._client, method, content, self._api_keys[-1])
         return self._read(method, response.status_code, response.content)
+
+    async def _send(
+        self, client: httpx.AsyncClient, method: str, content: bytes, key: str
+    ) -> httpx.Response:
+        import httpx  # noqa: PLC0415 - as above
+
+        try:
+            return await client.post(
+                f"{self._api_url}/{method}", content=content, headers={"X-API-Key": key}
+            )
+        except httpx.HTTPError as error:
+            raise _TemporaryError(str(error) or type(error).__name__) from None
 
     def _read(self, method: str, status: int, content: bytes) -> Mapping[str, Any]:
         if status == _UNAUTHORIZED and len(self._api_keys) > 1:
