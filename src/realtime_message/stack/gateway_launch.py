@@ -121,6 +121,7 @@ def find_centrifugo(environment: Mapping[str, str] = os.environ) -> Path:
     if not found:
         raise StartupError(
             "there is no centrifugo on PATH: `rtm centrifugo install` gets one; or name one in "
-            "RTM_CENTRIFUGO_BIN, or use --gateway embedded"
+            "RTM_CENTRIFUGO_BIN, or use the embedded gateway (rtm up --gateway embedded; in a "
+            "container RTM_GATEWAY=embedded)"
         )
     return Path(found)

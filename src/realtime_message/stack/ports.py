@@ -17,7 +17,7 @@ class WantedPort:
         part: whose it is.
         host: the address.
         port: the number.
-        flag: the flag that chooses another one.
+        flag: the flag or setting that chooses another one.
     """
 
     part: str

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from realtime_message.errors import StartupError
-from realtime_message.settings import load_settings
+from realtime_message.settings import Settings, load_settings
 from realtime_message.stack.container.admission import (
     CENTRIFUGO,
     check_instance,
@@ -20,11 +22,13 @@ from realtime_message.stack.container.instance import (
     instance_environment,
     instance_folder,
     instance_settings,
+    wanted_ports,
 )
 from realtime_message.stack.container.part_lines import open_log
 from realtime_message.stack.container.redis_wait import wait_for_redis
 from realtime_message.stack.ending import run_to_exit_code
 from realtime_message.stack.gateway_launch import find_centrifugo
+from realtime_message.stack.ports import check_ports
 from realtime_message.telemetry.logs import configure_logging
 
 HEALTH_FILE = "health"
@@ -49,15 +53,9 @@ def _start(options: argparse.Namespace) -> int:
     check_instance(loaded)
     if gateway == CENTRIFUGO:
         find_centrifugo(os.environ)
+    check_ports(wanted_ports(settings))
     folder = instance_folder(os.environ)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / HEALTH_FILE).write_text("\n".join(health_addresses(settings)) + "\n", "utf-8")
-    except OSError as error:
-        raise StartupError(
-            f"{folder} cannot be written ({error.strerror}): give the container a writable folder "
-            "there (--tmpfs /tmp), or name another one in RTM_DATA_DIR"
-        ) from None
+    _write_health_file(folder, settings)
     asyncio.run(wait_for_redis(settings.redis, open_log(settings.log.format).say))
     environment = instance_environment(
         loaded, os.environ, app=options.app, processes=options.processes, folder=folder
@@ -72,6 +70,28 @@ def _start(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     # Another program in this process: what the checks loaded is not kept in memory for ever.
     os.execve(command[0], command, environment)  # noqa: S606 - no shell is the point
+
+
+def _write_health_file(folder: Path, settings: Settings) -> None:
+    """Make the folder of this run, and say there what the health check asks.
+
+    Raises:
+        StartupError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / HEALTH_FILE).write_text("\n".join(health_addresses(settings)) + "\n", "utf-8")
+    except OSError as error:
+        is_full = error.errno == errno.ENOSPC
+        remedy = (
+            "make room there"
+            if is_full
+            else "give the container a writable folder there (--tmpfs /tmp)"
+        )
+        raise StartupError(
+            f"{folder} cannot be written ({error.strerror}): {remedy}, or name another one in "
+            "RTM_DATA_DIR"
+        ) from None
 
 
 if __name__ == "__main__":

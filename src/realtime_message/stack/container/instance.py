@@ -12,6 +12,7 @@ from realtime_message.settings import LoadedSettings, Settings
 from realtime_message.settings.environment import environment_with
 from realtime_message.settings.load import reachable
 from realtime_message.stack.container.admission import CENTRIFUGO
+from realtime_message.stack.ports import WantedPort
 
 ORIGIN = "container"
 
@@ -74,6 +75,19 @@ def health_addresses(settings: Settings) -> list[str]:
     return [
         f"http://{reachable(gateway.host)}:{gateway.port}/health",
         f"http://{reachable(callback.host)}:{callback.port}/health/ready",
+    ]
+
+
+def wanted_ports(settings: Settings) -> list[WantedPort]:
+    """Return the ports on which the parts will listen.
+
+    Centrifugo would try a port that is taken again and again; and whoever waits for Redis first
+    would hear of it late.
+    """
+    gateway, callback = settings.gateway, settings.callback
+    return [
+        WantedPort("gateway", gateway.host, gateway.port, "gateway.port"),
+        WantedPort("callback service", callback.host, callback.port, "callback.port (PORT)"),
     ]
 
 
