@@ -9,6 +9,7 @@ from websockets.http11 import Request
 
 from realtime_message.gateway.connection import Connection
 from realtime_message.gateway.engine import Engine
+from realtime_message.gateway.handlers import HANDLERS
 from realtime_message.gateway.websocket import (
     Endpoint,
     WebSocket,
@@ -56,4 +57,4 @@ class ConfiguredAdmission:
 
     def make_endpoint(self, websocket: WebSocket) -> Endpoint:
         """Return what stands above a new WebSocket."""
-        return Connection(self._engine, websocket)
+        return Connection(self._engine, websocket, HANDLERS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +11,7 @@ from realtime_message.centrifugo.tokens import InvalidTokenError, TokenExpiredEr
 from realtime_message.gateway import codes
 from realtime_message.gateway.codes import CommandError, ConnectionClose
 from realtime_message.gateway.commands import ConnectCommand
+from realtime_message.gateway.connection import Connection
 from realtime_message.gateway.engine import VERSION
 from realtime_message.gateway.history import Position
 from realtime_message.gateway.permissions import may
@@ -21,9 +21,6 @@ from realtime_message.gateway.refreshing import capped, check_periodically, sche
 from realtime_message.gateway.replies import ConnectResult, Reply, SubscribeResult, payload
 from realtime_message.gateway.subscribing import Recovery, announce, open_subscription
 from realtime_message.gateway.subscription import Terms, agree
-
-if TYPE_CHECKING:
-    from realtime_message.gateway.connection import Connection
 
 
 class Identity(msgspec.Struct, kw_only=True):

@@ -7,7 +7,7 @@ pongs included. That is Centrifugo's default too, and what keeps a client's mess
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,6 @@ from realtime_message.gateway.codes import (
 )
 from realtime_message.gateway.commands import Command, decode_commands
 from realtime_message.gateway.engine import Engine
-from realtime_message.gateway.handlers import HANDLERS
 from realtime_message.gateway.heartbeat import Heartbeat
 from realtime_message.gateway.outgoing import OutgoingQueue
 from realtime_message.gateway.proxy import ClientHeaders, EventProxy
@@ -42,6 +41,9 @@ log = get_logger("gateway.connection")
 
 # After a refused connect Centrifugo listens no more and drops the connection when this has passed.
 _DEAF_SECONDS = 5.0
+#: Does what a command asks for; it gets the command's own part and id.
+Handler = Callable[["Connection", Any, int], Awaitable[None]]
+
 # Messages that may wait before the socket is no longer read.
 _MAX_WAITING = 32
 
@@ -52,10 +54,12 @@ class Connection:
     Args:
         engine: what all connections share.
         socket: the WebSocket.
+        handlers: what each command does, in the order in which they are looked for in one.
     """
 
-    def __init__(self, engine: Engine, socket: WebSocket) -> None:
+    def __init__(self, engine: Engine, socket: WebSocket, handlers: Mapping[str, Handler]) -> None:
         self.engine = engine
+        self._handlers = handlers
         self.id = str(uuid4())
         self.user = ""
         self.info = b""
@@ -217,7 +221,7 @@ class Connection:
             if not self.heartbeat.take_pong():
                 self.close(codes.CLOSE_BAD_REQUEST)
             return
-        for name, handle in HANDLERS.items():
+        for name, handle in self._handlers.items():
             request = getattr(command, name)
             if request is not None:
                 await self._answer(name, handle(self, request, command.id or 0), command.id or 0)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
 from realtime_message.centrifugo.gateway_configuration import ChannelOptions
 from realtime_message.centrifugo.subscription_options import decode_payload
@@ -17,6 +16,7 @@ from realtime_message.gateway.commands import (
     RpcCommand,
 )
 from realtime_message.gateway.connecting import handle_connect
+from realtime_message.gateway.connection import Connection, Handler
 from realtime_message.gateway.history import Position
 from realtime_message.gateway.permissions import may, required_channel
 from realtime_message.gateway.proxy_messages import (
@@ -39,11 +39,6 @@ from realtime_message.gateway.replies import (
     payload,
 )
 from realtime_message.gateway.subscribing import handle_subscribe
-
-if TYPE_CHECKING:
-    from realtime_message.gateway.connection import Connection
-
-Handler = Callable[["Connection", Any, int], Awaitable[None]]
 
 
 async def handle_unsubscribe(connection: Connection, command: ChannelCommand, id_: int) -> None:
@@ -193,7 +188,7 @@ def _decoded(b64: str) -> bytes:
 _NO_JSON = payload(b"")
 
 #: By the command's field, in the order in which they are looked for.
-HANDLERS: dict[str, Handler] = {
+HANDLERS: Mapping[str, Handler] = {
     "connect": handle_connect,
     "subscribe": handle_subscribe,
     "unsubscribe": handle_unsubscribe,

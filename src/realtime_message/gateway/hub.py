@@ -16,10 +16,10 @@ from realtime_message.gateway.replies import (
     Push,
     encode_push,
 )
+from realtime_message.gateway.subscription import Subscription
 
 if TYPE_CHECKING:
-    from realtime_message.gateway.connection import Connection
-    from realtime_message.gateway.subscription import Subscription
+    from realtime_message.gateway.connection import Connection  # which has the hub in its engine
 
 
 class Hub:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
 
 from realtime_message.centrifugo.subscription_options import decode_payload
 from realtime_message.centrifugo.tokens import InvalidTokenError, TokenExpiredError
 from realtime_message.gateway import codes
 from realtime_message.gateway.codes import CommandError, ConnectionClose
 from realtime_message.gateway.commands import RefreshCommand, SubRefreshCommand
+from realtime_message.gateway.connection import Connection
 from realtime_message.gateway.permissions import required_channel
 from realtime_message.gateway.proxy import EventProxy, ProxyError
 from realtime_message.gateway.proxy_messages import (
@@ -25,9 +25,6 @@ from realtime_message.gateway.proxy_messages import (
 from realtime_message.gateway.replies import Push, Reply, Validity
 from realtime_message.gateway.subscription import Subscription
 from realtime_message.telemetry.logs import get_logger
-
-if TYPE_CHECKING:
-    from realtime_message.gateway.connection import Connection
 
 log = get_logger("gateway.refreshing")
 

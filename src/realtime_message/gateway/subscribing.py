@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from realtime_message.centrifugo.gateway_configuration import ChannelOptions
 from realtime_message.centrifugo.subscription_options import decode_payload
@@ -11,6 +11,7 @@ from realtime_message.centrifugo.tokens import InvalidTokenError, TokenExpiredEr
 from realtime_message.gateway import codes
 from realtime_message.gateway.codes import CommandError, ConnectionClose
 from realtime_message.gateway.commands import SubscribeCommand
+from realtime_message.gateway.connection import Connection
 from realtime_message.gateway.history import Position
 from realtime_message.gateway.permissions import may, required_channel
 from realtime_message.gateway.proxy_messages import (
@@ -20,9 +21,6 @@ from realtime_message.gateway.proxy_messages import (
 )
 from realtime_message.gateway.replies import Publication, Reply, SubscribeResult, payload
 from realtime_message.gateway.subscription import Subscription, Terms, agree
-
-if TYPE_CHECKING:
-    from realtime_message.gateway.connection import Connection
 
 _KNOWN_DELTA = "fossil"
 # The client asks to be refused, not reset, when its position cannot be recovered.

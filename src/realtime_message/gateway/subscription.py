@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
 from realtime_message.centrifugo.gateway_configuration import ChannelOptions
 from realtime_message.centrifugo.subscription_options import Override, Switch
 from realtime_message.gateway import codes
-from realtime_message.gateway.codes import Close
+from realtime_message.gateway.codes import Close, Unsubscription
 from realtime_message.gateway.history import Position
 from realtime_message.gateway.replies import Publication
 
-if TYPE_CHECKING:
-    from realtime_message.gateway.connection import Connection
+
+class Subscriber(Protocol):
+    """The connection whose a subscription is."""
+
+    id: str
+
+    def send(self, line: bytes) -> None:
+        """Queue a line for the client."""
+        ...
+
+    def close(self, close: Close) -> None:
+        """End the connection."""
+        ...
+
+    def unsubscribe(self, channel: str, reason: Unsubscription | None = None) -> None:
+        """End a subscription; with a reason, tell the client."""
+        ...
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +103,7 @@ class Subscription:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Subscriber,
         channel: str,
         terms: Terms,
         *,
