@@ -6,6 +6,9 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from realtime_message.centrifugo.configuration import (
     GatewayOptions,
@@ -14,6 +17,7 @@ from realtime_message.centrifugo.configuration import (
     read_configuration,
 )
 from realtime_message.centrifugo.durations import parse_duration
+from realtime_message.centrifugo.simple_yaml import yaml_lines
 from realtime_message.errors import ConfigurationError
 
 CENTRIFUGO = os.environ.get("RTM_CENTRIFUGO_BIN") or shutil.which("centrifugo")
@@ -70,6 +74,40 @@ def test_centrifugo_accepts_what_we_make(write, options):
     )
     assert result.returncode == 0, result.stderr
     assert "unknown" not in result.stderr
+
+
+@needs_centrifugo
+@pytest.mark.parametrize("options", [EVERYTHING, GatewayOptions(namespaces=("chat", "news"))])
+def test_centrifugo_reads_the_yaml_that_we_make(tmp_path, options):
+    """Its strict check takes the YAML form as well."""
+    path = tmp_path / "centrifugo.yaml"
+    path.write_text("\n".join(yaml_lines(build_configuration(options))))
+    secrets = {"token_secret": "t" * 40, "api_key": "k", "callback_secret": "c"}
+    result = subprocess.run(
+        [CENTRIFUGO, "checkconfig", "-s", "-c", str(path)],
+        env={**os.environ, **launch_environment(options, **secrets)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab-.: #"), inner),
+        max_leaves=8,
+    )
+)
+def test_yaml_says_what_was_meant(value):
+    """A YAML library reads back the same."""
+    document = {"value": value, "objects": [{"a": value, "b": {"c": [1]}}, {"d": ""}]}
+    assert yaml.safe_load("\n".join(yaml_lines(document))) == document
 
 
 @needs_centrifugo

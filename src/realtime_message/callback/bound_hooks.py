@@ -63,6 +63,11 @@ def resources_of_hooks(app: App) -> set[str]:
     }
 
 
+def decorators_of_hooks(app: App) -> set[str]:
+    """Return the decorators by which hooks were registered, such as `on_publish`."""
+    return {decorator for decorator, _ in _hooks_of(app)}
+
+
 def bind_hooks(app: App, resources: Mapping[str, Any]) -> BoundHooks:
     """Bind the hooks of an App to what they take.
 

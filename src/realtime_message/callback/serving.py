@@ -15,7 +15,12 @@ from starlette.applications import Starlette
 
 from realtime_message.app import App, open_resources
 from realtime_message.callback.authenticate import Authentication
-from realtime_message.callback.bound_hooks import bind_hooks, check_hooks, resources_of_hooks
+from realtime_message.callback.bound_hooks import (
+    bind_hooks,
+    check_hooks,
+    decorators_of_hooks,
+    resources_of_hooks,
+)
 from realtime_message.callback.dispatch import Dispatcher, EventHandler
 from realtime_message.callback.events.table import make_event_handlers
 from realtime_message.callback.exchange import InFlight
@@ -33,6 +38,9 @@ from realtime_message.streams import open_streams
 from realtime_message.streams.contracts import EntryAppender
 from realtime_message.telemetry.backlog_metrics import BacklogMetrics
 from realtime_message.telemetry.callback_metrics import MetricsBlock
+from realtime_message.telemetry.logs import get_logger
+
+_log = get_logger("callback.serving")
 
 
 class Appender(EntryAppender, Protocol):
@@ -177,9 +185,28 @@ async def _open_hooks(
 ) -> dict[EventKind, EventHandler]:
     """Open what the hooks take, and return the event handlers that call them."""
     resources = await stack.enter_async_context(open_resources(app, resources_of_hooks(app)))
+    _warn_of_events(settings, app)
     runner = HookRunner(settings.callback.hook_threads)
     stack.callback(runner.close)
     return make_event_handlers(settings, bind_hooks(app, resources), runner, appender)
+
+
+def _warn_of_events(settings: Settings, app: App) -> None:
+    """Tell of hooks that the generated gateway never calls, and of ends that no hook prevents."""
+    hooks = {decorator.removeprefix("on_") for decorator in decorators_of_hooks(app)}
+    events = settings.gateway.events
+    for event in sorted(hooks.difference(events)):
+        _log.warning(
+            "hook.never_called",
+            proxy_event=event,
+            reason=f"gateway.events does not hold {event}: the gateway does not ask about it",
+        )
+    for event in {"refresh", "sub_refresh"}.intersection(events) - hooks:
+        _log.warning(
+            "hook.missing",
+            proxy_event=event,
+            reason=f"gateway.events holds {event}, and without a hook everything ends that expires",
+        )
 
 
 def _url(listener: socket.socket, tls: ssl.SSLContext | None) -> str:

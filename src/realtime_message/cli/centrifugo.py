@@ -40,7 +40,11 @@ FileArgument = Annotated[
 def config_(
     *,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write it there instead of printing it; as YAML if its name ends in .yaml.",
+        ),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,

@@ -16,6 +16,7 @@ from realtime_message.centrifugo.configuration import (
     launch_environment,
 )
 from realtime_message.centrifugo.redis_engine import RedisEngine, redis_engine
+from realtime_message.centrifugo.simple_yaml import yaml_lines
 from realtime_message.centrifugo.token_keys import TokenKeys, token_keys_problems
 from realtime_message.errors import ConfigurationError, StartupError
 from realtime_message.settings import Settings, TokenSettings
@@ -39,6 +40,8 @@ def gateway_options(settings: Settings) -> GatewayOptions:
         # Centrifugo's working directory may be another one.
         callback_ca=str(Path(gateway.callback_ca).absolute()) if gateway.callback_ca else "",
         callback_server_name=gateway.callback_server_name,
+        events=tuple(gateway.events),
+        namespaces=tuple(gateway.namespaces),
         proxy_timeout_seconds=gateway.proxy_timeout_seconds,
         has_callback_secret=bool(settings.callback.secret),
         tokens=_spoken("tokens", settings.tokens),
@@ -94,14 +97,19 @@ def _spoken(section: str, tokens: TokenSettings) -> dict[str, Any]:
 
 
 def write_configuration(settings: Settings, path: Path) -> None:
-    """Write the gateway's configuration as JSON.
+    """Write the gateway's configuration: as YAML if the file's name ends so, else as JSON.
 
     Raises:
         ConfigurationError: the file cannot be written.
     """
-    document = msgspec.json.format(msgspec.json.encode(gateway_configuration(settings)), indent=2)
+    configuration = gateway_configuration(settings)
+    if path.suffix in {".yaml", ".yml"}:
+        text = "\n".join(yaml_lines(configuration))
+    else:
+        encoded = msgspec.json.encode(configuration)
+        text = msgspec.json.format(encoded, indent=2).decode()
     try:
-        path.write_bytes(document + b"\n")
+        path.write_text(text + "\n", "utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
 

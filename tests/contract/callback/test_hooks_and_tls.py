@@ -149,6 +149,24 @@ def test_a_proxy_in_front_is_not_this_machine(is_hot) -> None:
                 assert answer.status == status
 
 
+def test_hooks_that_the_gateway_never_calls_are_told_of(capfd) -> None:
+    """The configuration decides about which events the gateway asks: both have to agree."""
+    app = App()
+
+    @app.on_refresh
+    def prolong(event: RefreshEvent) -> None:
+        """Never called: the event is off by default."""
+
+    with CallbackThread(app):
+        pass
+    told = capfd.readouterr().err
+    assert "hook.never_called" in told
+    assert "gateway.events does not hold refresh" in told
+    with CallbackThread():
+        pass
+    assert "hook." not in capfd.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate for localhost and its key, made on the spot."""

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from realtime_message.errors import ConfigurationError, StartupError
 from realtime_message.settings import load_settings
@@ -14,6 +15,7 @@ from realtime_message.stack.gateway_launch import (
     find_centrifugo,
     gateway_configuration,
     gateway_environment,
+    write_configuration,
 )
 
 
@@ -124,6 +126,23 @@ def test_callback_over_https_is_called_so(tmp_path: Path, monkeypatch) -> None:
         "server_ca_pem": str(tmp_path / "ca.pem"),
         "server_name": "callback.example",
     }
+
+
+def test_gateway_asks_about_the_events_that_are_set(tmp_path: Path) -> None:
+    """Calls by default, refreshes on request; the file may be YAML, with namespaces."""
+    settings = load_settings({}, search_file=False).settings
+    document = gateway_configuration(settings)
+    assert document["rpc"]["without_namespace"]["proxy_enabled"]
+    assert document["client"]["proxy"].keys() == {"connect"}
+    values = {"gateway.events": ["refresh", "publish"], "gateway.namespaces": ["chat"]}
+    settings = load_settings({}, flags=values, search_file=False).settings
+    write_configuration(settings, tmp_path / "centrifugo.yaml")
+    document = yaml.safe_load((tmp_path / "centrifugo.yaml").read_text())
+    assert document == gateway_configuration(settings)
+    assert document["client"]["proxy"].keys() == {"refresh"}
+    assert document["channel"]["proxy"].keys() == {"publish"}
+    assert "rpc" not in document
+    assert [one["name"] for one in document["channel"]["namespaces"]] == ["chat"]
 
 
 def test_options_of_tokens_that_make_no_sense_are_named() -> None:

@@ -67,6 +67,21 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
             "host, such as an address."
         ),
     ] = ""
+    events: Annotated[
+        list[Literal["connect", "refresh", "subscribe", "publish", "sub_refresh", "rpc"]],
+        option(
+            "The proxy events that the gateway asks the callback service about. With `refresh` or "
+            "`sub_refresh`, a hook must prolong connections or subscriptions that expire: their "
+            "clients no longer do it with a new token."
+        ),
+    ] = msgspec.field(default_factory=lambda: ["connect", "subscribe", "publish", "rpc"])
+    namespaces: Annotated[
+        list[str],
+        option(
+            "Names of channel namespaces. None: any channel name works, also `room:1`. Otherwise "
+            "`name:rest` needs one of them."
+        ),
+    ] = msgspec.field(default_factory=list)
     proxy_timeout_seconds: Annotated[
         float, option("How long the gateway waits for the callback.", unit="seconds", gt=0)
     ] = 1.0
