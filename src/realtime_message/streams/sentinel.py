@@ -64,22 +64,24 @@ class Sentinels:
         """Ask another Sentinel first the next time: what this one named is no primary."""
         self._hosts.append(self._hosts.pop(0))
 
-    async def newest_primary(self) -> Address | None:
-        """Return the primary of the last failover that any Sentinel knows of; None if none answers.
+    async def newest_primary(self) -> tuple[int, Address | None]:
+        """Return the number of the last failover that any Sentinel knows of, and its primary.
 
-        One that was cut off from the others still names the primary from before.
+        One that was cut off from the others still names the primary from before. -1 and None if
+        none answers.
         """
         replies = await asyncio.gather(
             *(self._answer(host, "MASTER", self._name) for host in self._hosts)
         )
-        newest, address = -1, None
+        newest = -1
+        address: Address | None = None
         for reply in replies:
             if isinstance(reply, list):
                 fields = dict(zip(reply[::2], reply[1::2], strict=True))
                 epoch = int(fields[b"config-epoch"])
                 if epoch > newest:
                     newest, address = epoch, Address(fields[b"ip"].decode(), int(fields[b"port"]))
-        return address
+        return newest, address
 
     async def _answer(self, host: Address, *command: str) -> Any:
         try:
