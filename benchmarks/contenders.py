@@ -49,7 +49,7 @@ def ours(*, with_ids: bool = False) -> Contender:
 
     Installed as users install it: what developers need beside it would be loaded, too.
     """
-    python = _python("ours", str(HERE.parent))
+    python = python_with("ours", str(HERE.parent))
     return Contender(
         "this project, with message ids" if with_ids else "this project",
         (
@@ -72,20 +72,24 @@ def ours(*, with_ids: bool = False) -> Contender:
 
 def express() -> Contender:
     """Return Express 4 with ioredis; installs them at the first use."""
+    return Contender("Express 4 + ioredis", ioredis("express_peer.js"))
+
+
+def ioredis(script: str) -> tuple[str, str]:
+    """Return the command that runs a peer's script with ioredis; installs it at the first use."""
     node, npm = need("node", "nodejs"), need("npm", "npm")
     folder = WORK / "express"
     if not (folder / "node_modules").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "express_peer.js"):
-            shutil.copy(HERE / "peers" / name, folder)
+        shutil.copy(HERE / "peers" / "package.json", folder)
         subprocess.run([npm, "install", "--no-audit", "--no-fund"], cwd=folder, check=True)
-    shutil.copy(HERE / "peers" / "express_peer.js", folder)
-    return Contender("Express 4 + ioredis", (node, str(folder / "express_peer.js")))
+    shutil.copy(HERE / "peers" / script, folder)
+    return node, str(folder / script)
 
 
 def fastapi() -> Contender:
     """Return FastAPI with redis-py; installs them at the first use."""
-    python = _python("fastapi", "fastapi", "redis[hiredis]", "uvicorn", "uvloop", "httptools")
+    python = python_with("fastapi", "fastapi", "redis[hiredis]", "uvicorn", "uvloop", "httptools")
     return Contender(
         "FastAPI + redis-py",
         (
@@ -96,7 +100,7 @@ def fastapi() -> Contender:
 
 
 @cache
-def _python(name: str, *packages: str) -> str:
+def python_with(name: str, *packages: str) -> str:
     """Return the Python of an environment of its own, with some packages."""
     folder = WORK / name
     python = str(folder / "bin" / "python")

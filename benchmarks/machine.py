@@ -95,6 +95,11 @@ def memory_mb(pids: Sequence[int]) -> float:
     return max(sizes)
 
 
+def load_average() -> str:
+    """Return how busy the machine was in the last minute."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
 @contextlib.contextmanager
 def redis_server(core: int | None = None) -> Iterator[Server]:
     """Run a Redis or Valkey without persistence."""
