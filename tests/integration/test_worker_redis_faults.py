@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from realtime_message.errors import StreamsFullError
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
 from support.checker import read_notes
@@ -176,3 +178,36 @@ def test_parked_channel_is_resumed_in_order(fleet: Fleet) -> None:
 
     wait_until(lambda: len(handled()) == 40, 20)
     assert handled() == list(range(1, 41))
+
+
+def test_producer_is_faster_than_the_workers(fleet: Fleet, server: ValkeyServer) -> None:
+    """Appends are refused while too much waits, and what was confirmed is never trimmed unread."""
+    limits = {"max_backlog_entries": 40, "command_timeout_seconds": 5.0}
+    settings = msgspec.structs.replace(fleet.settings, **limits)
+    fleet.start(concurrency=1, retention_seconds=0, retention_max_length=10)
+    fleet.wait_until_shared(1)
+    refused = 0
+
+    async def publish() -> None:
+        nonlocal refused
+        streams = await open_streams(settings)
+        appender = await streams.appender()
+        until = time.monotonic() + 3.0
+        while refused < 20 or time.monotonic() < until:
+            assert time.monotonic() < until + 30, "nothing was refused"
+            outcomes = await asyncio.gather(
+                *(fleet.traffic.append_by(appender, f"room:{number}") for number in range(50)),
+                return_exceptions=True,
+            )
+            assert {type(e) for e in outcomes if e is not None} <= {StreamsFullError}
+            refused += len(outcomes) - outcomes.count(None)
+            await asyncio.sleep(0.01)
+        await streams.close()
+
+    asyncio.run(publish())
+    fleet.finish("slower than the producer")
+    lengths = [
+        fleet.traffic._client.xlen(f"{fleet.settings.prefix}:partition:{partition}")
+        for partition in range(8)
+    ]
+    assert sum(lengths) < len(fleet.traffic.sent), "nothing was trimmed meanwhile"

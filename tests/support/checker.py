@@ -16,6 +16,7 @@ processes share. Terms as in the fault table:
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,17 @@ class Report:
             f"{'run':<28}{'sent':>7}{'handled':>9}{'lost':>6}{'phantom':>9}{'duplicate':>11}"
             f"{'disorder':>10}{'overlap':>9}{'owners':>8}{'recovery':>10}{'stall':>8}"
         )
+
+
+def write_row(report: Report) -> None:
+    """Print a run's row, and append it to the file that RTM_FAULT_TABLE names."""
+    print(f"\n{Report.header()}\n{report.row()}")
+    table = os.environ.get("RTM_FAULT_TABLE")
+    if table:
+        with Path(table).open("a", encoding="utf-8") as file:
+            if not file.tell():
+                file.write(Report.header() + "\n")
+            file.write(report.row() + "\n")
 
 
 def read_notes(path: Path) -> list[Note]:

@@ -10,7 +10,7 @@ import msgspec
 
 from realtime_message.partitions import partition_of
 from realtime_message.settings import RedisSettings
-from support.checker import Report, check, read_notes
+from support.checker import Report, check, read_notes, write_row
 from support.traffic import Traffic
 from support.worker_process import WorkerProcess, wait_until
 
@@ -129,7 +129,7 @@ class Fleet:
             faults=self.faults,
             frozen=self.frozen,
         )
-        print(f"\n{Report.header()}\n{report.row()}")
+        write_row(report)
         assert report.is_sound, report
         return report
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from realtime_message.message import Message, encode_message
 from realtime_message.partitions import partition_of
 from realtime_message.settings import RedisSettings
+from realtime_message.streams.contracts import EntryAppender
 from support.checker import Sent
 from support.open_client import open_client
 
@@ -39,25 +40,39 @@ class Traffic:
         """Append one message; `order` is for the handler (see fault_app)."""
         with self._lock:
             number = self._numbers[channel]
-            partition = partition_of(channel, self._settings.partition_count)
-            message = Message(
-                id=f"{channel}-{number}",
-                channel=channel,
-                partition_id=partition,
-                user_id="u1",
-                user_name="User",
-                text=f"{number} {order}".strip(),
-                timestamp="2026-01-01T00:00:00.000Z",
-                raw="{}",
-                client_id="c1",
-            )
-            stream = f"{self._settings.prefix}:partition:{partition}"
-            at = time.monotonic()
-            self._client.xadd(stream, {"payload": encode_message(message)})
+            sent, payload = self._make(channel, number, order)
+            stream = f"{self._settings.prefix}:partition:{sent.partition}"
+            self._client.xadd(stream, {"payload": payload})
             self._numbers[channel] = number + 1
-            sent = Sent(channel, number, partition, at)
             self.sent.append(sent)
             return sent
+
+    def _make(self, channel: str, number: int, order: str = "") -> tuple[Sent, bytes]:
+        partition = partition_of(channel, self._settings.partition_count)
+        message = Message(
+            id=f"{channel}-{number}",
+            channel=channel,
+            partition_id=partition,
+            user_id="u1",
+            user_name="User",
+            text=f"{number} {order}".strip(),
+            timestamp="2026-01-01T00:00:00.000Z",
+            raw="{}",
+            client_id="c1",
+        )
+        return Sent(channel, number, partition, time.monotonic()), encode_message(message)
+
+    async def append_by(self, appender: EntryAppender, channel: str) -> None:
+        """Append one message as the callback service does; it counts once it is confirmed.
+
+        Raises:
+            StreamsError: as the appender does.
+        """
+        number = self._numbers[channel]
+        sent, payload = self._make(channel, number)
+        await appender.append(sent.partition, payload)
+        self._numbers[channel] = number + 1
+        self.sent.append(sent)
 
     def start(self) -> None:
         """Begin to append at the rate."""

@@ -1,0 +1,1 @@
+"""Rules broken on purpose: for each, some test must fail. `python -m mutations` runs them."""
