@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
 
 from realtime_message.errors import StreamsFullError
 from realtime_message.settings import ChannelDurability, Durability, RedisSettings
@@ -17,14 +16,16 @@ from realtime_message.streams.cluster_pipeline import ClusterPipeline
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
 from realtime_message.streams.durability import Barrier, barrier_of, chosen_durability
+from realtime_message.streams.former_marks import FormerMarks, Mark
 from realtime_message.streams.held_appends import HeldAppends, Submission
-from realtime_message.streams.keys import Keys
+from realtime_message.streams.keys import Keys, dedup_digest
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.layout_view import LayoutView
 from realtime_message.streams.pipeline import Enqueue, Pipeline
 from realtime_message.streams.route import Route
 from realtime_message.streams.scripts import load_script
 from realtime_message.streams.server_errors import StreamSealedError
+from realtime_message.streams.session import Session
 from realtime_message.streams.wire import pack
 
 #: How long the key lives that a check writes.
@@ -40,6 +41,7 @@ class PipelinedAppender:
         settings: time-out, and the default durability.
         backlog: which partitions take no more for now.
         layout: the stored layout, which was read.
+        session: for what is looked up before an append.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class PipelinedAppender:
         connector: Connector,
         keys: Keys,
         settings: RedisSettings,
+        *,
         backlog: Backlog,
         layout: Layout,
+        session: Session,
     ) -> None:
         self._connector = connector
         self._keys = keys
@@ -65,8 +69,9 @@ class PipelinedAppender:
         self._enqueuers: dict[ChannelDurability, list[Enqueue]] = {}
         timeout_seconds = settings.command_timeout_seconds
         self._route = Route(keys.prefix, layout, timeout_seconds)
-        self._route.listeners += [self._cover, self._take_back]
-        self._held = HeldAppends(self._route, self._send, self._name_connections, timeout_seconds)
+        self._marks = FormerMarks(session, keys, layout.view)
+        self._route.listeners += [self._cover, self._marks.follow, self._take_back]
+        self._held = HeldAppends(self._route, self._marks, self, timeout_seconds)
         self._cover(self._route.view)
 
     @property
@@ -123,12 +128,12 @@ class PipelinedAppender:
             durability: what must have happened before it is confirmed; one that was opened.
         """
         submission = Submission(self._held, payload, on_appended, dedup, durability)
-        if self._held.is_holding:
+        if self._held.is_holding or (dedup is not None and self._marks.may_be):
             self._held.add(submission)
         else:
-            self._send(partition, submission)
+            self.send(partition, submission)
 
-    def _send(self, partition: int, submission: Submission) -> None:
+    def send(self, partition: int, submission: Submission) -> None:
         enqueue = self._enqueuers[submission.durability][partition]
         refusal = self._refusals[partition]
         payload, dedup = submission.payload, submission.dedup
@@ -138,10 +143,19 @@ class PipelinedAppender:
             command = b"%b%d\r\n%b\r\n" % (self._heads[partition], len(payload), payload)
             enqueue(command, submission, None)
         else:
-            digest = blake2b(dedup.key.encode(), digest_size=16).hexdigest()
-            key = self._keys.dedup(partition, digest)
+            key = self._keys.dedup(partition, dedup_digest(dedup.key))
             call = (2, self._streams[partition], key, payload, dedup.reply, dedup.window_ms)
             enqueue(pack(("EVALSHA", self._script.sha, *call)), submission, call)
+
+    def confirm(self, mark: Mark, submission: Submission) -> None:
+        """Tell that a message was appended before, once that is as durable as it must be."""
+
+        def on_written(outcome: Appended | Exception) -> None:
+            submission.on_appended(outcome if isinstance(outcome, Exception) else mark.appended)
+
+        # WAIT and WAITAOF need a write to wait for.
+        write = pack(("SET", mark.key, mark.text, "XX", "KEEPTTL"))
+        self._enqueuers[submission.durability][mark.partition](write, on_written, None)
 
     async def append(
         self,
@@ -200,9 +214,9 @@ class PipelinedAppender:
         )
 
     def _cover(self, view: LayoutView) -> None:
-        """Be able to append to every partition of a layout."""
+        """Be able to append to every partition of a layout, and to look after former ones."""
         self._backlog.cover(view.partition_count)
-        for partition in range(len(self._streams), view.partition_count):
+        for partition in range(len(self._streams), view.ever_count):
             stream = self._keys.stream(partition)
             self._streams.append(stream)
             head = pack(("XADD", stream, "*", "payload", ""))
@@ -217,7 +231,7 @@ class PipelinedAppender:
             for pipeline in self._levels.values():
                 pipeline.fail_waiting(StreamSealedError("the partition count has changed"))
 
-    async def _name_connections(self) -> bool:
+    async def name_connections(self) -> bool:
         """Make the connections known under the present generation, behind all that was sent."""
         outcomes = []
         for pipeline in self._levels.values():

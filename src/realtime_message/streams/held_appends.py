@@ -3,6 +3,9 @@
 They, and all that is submitted after them, are held in their order. The layout is read again and
 again until the streams are open; then each is routed anew, by its channel, and submitted. One whose
 time is over before gets a temporary error: it is certain that it was not appended.
+
+For a while after a resize, what may be a resend waits here, too, and all that comes after it, until
+the marks from before the resize were looked at.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -18,6 +22,7 @@ from realtime_message.errors import StreamsError, StreamsUnavailableError
 from realtime_message.partitions import partition_of
 from realtime_message.settings import ChannelDurability
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
+from realtime_message.streams.former_marks import Candidate, FormerMarks, Mark
 from realtime_message.streams.route import Route
 from realtime_message.streams.server_errors import StreamSealedError
 from realtime_message.telemetry.logs import get_logger
@@ -27,6 +32,26 @@ LOOK_SECONDS = 0.005
 MAX_HELD_ENTRIES = 16_384
 
 _log = get_logger("streams.append")
+
+
+class Sender(Protocol):
+    """What appends in the end; see append.py."""
+
+    def send(self, partition: int, submission: Submission) -> None:
+        """Append to a partition."""
+        ...
+
+    def confirm(self, mark: Mark, submission: Submission) -> None:
+        """Tell that a message was appended before, once that is as durable as it must be."""
+        ...
+
+    async def name_connections(self) -> bool:
+        """Make all connections known under the present generation, behind all that was sent.
+
+        Returns:
+            Whether that succeeded.
+        """
+        ...
 
 
 class Submission(msgspec.Struct, gc=False):
@@ -48,13 +73,12 @@ class Submission(msgspec.Struct, gc=False):
 
 
 class HeldAppends:
-    """What waits for the end of a resize.
+    """What waits for the end of a resize, or for a look at the marks from before it.
 
     Args:
         route: by which this process appends.
-        submit: appends to a partition.
-        name_connections: makes all connections known under the present generation, after all that
-            was sent on them; returns whether that succeeded.
+        marks: those from before.
+        sender: appends in the end.
         timeout_seconds: how long an append may take.
 
     Attributes:
@@ -62,15 +86,11 @@ class HeldAppends:
     """
 
     def __init__(
-        self,
-        route: Route,
-        submit: Callable[[int, Submission], None],
-        name_connections: Callable[[], Awaitable[bool]],
-        timeout_seconds: float,
+        self, route: Route, marks: FormerMarks, sender: Sender, timeout_seconds: float
     ) -> None:
         self._route = route
-        self._submit = submit
-        self._name_connections = name_connections
+        self._marks = marks
+        self._sender = sender
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
         #: In the order of their submission: those that were sent, those that were taken back
@@ -95,18 +115,19 @@ class HeldAppends:
             return
         submission.deadline_at = self._loop.time() + self._timeout_seconds
         self._later.append(submission)
+        self._begin(0.0)
 
     def take_back(self, submission: Submission) -> None:
         """Hold what could not be appended where it was sent."""
         if not submission.deadline_at:
             submission.deadline_at = self._loop.time() + self._timeout_seconds
         (self._unsent if self._is_taking_back else self._sent).append(submission)
-        self._begin()
+        self._begin(LOOK_SECONDS)
 
     @contextlib.contextmanager
     def taking_back(self) -> Iterator[None]:
         """While this lasts, what comes back was not sent. From then on everything waits."""
-        self._begin()
+        self._begin(LOOK_SECONDS)
         self._is_taking_back = True
         try:
             yield
@@ -118,17 +139,23 @@ class HeldAppends:
         if self._waiting is not None:
             await asyncio.wait([self._waiting])
 
-    def _begin(self) -> None:
+    def _begin(self, pause_seconds: float) -> None:
         self.is_holding = True
         if self._waiting is None:
-            self._waiting = self._loop.create_task(self._wait(), name="append.held")
+            self._waiting = self._loop.create_task(self._wait(pause_seconds), name="append.held")
 
-    async def _wait(self) -> None:
+    async def _wait(self, pause_seconds: float) -> None:
         try:
+            await asyncio.sleep(pause_seconds)
             while True:
-                await asyncio.sleep(LOOK_SECONDS)
                 self._expire()
-                if await self._are_open() or not any(self._all):
+                if await self._are_open():
+                    await self._release()
+                    if not any(self._all):
+                        break
+                elif any(self._all):
+                    await asyncio.sleep(LOOK_SECONDS)
+                else:
                     break
         except StreamsError as error:
             self._fail_all(error)
@@ -137,42 +164,61 @@ class HeldAppends:
             self._fail_all(error)
         finally:
             self._waiting = None
-            self._release()
+            self.is_holding = False
 
     async def _are_open(self) -> bool:
         """Whether the streams take appends, and our connections are those of the layout."""
         view = await self._route.follow()
         if self._named_generation != view.generation:
-            if not await self._name_connections():
+            if not await self._sender.name_connections():
                 return False
             self._named_generation = view.generation
             # The layout may only be relied on if it is still the one of the names.
             view = await self._route.follow()
         return view.takes_appends and view.generation == self._named_generation
 
-    def _release(self) -> None:
-        """Append all that is held, in order."""
-        self.is_holding = False
-        count = self._route.view.partition_count
-        for held in self._all:
-            for _ in range(len(held)):
-                submission = held.popleft()
-                try:
-                    partition = self._route_anew(submission, count)
-                except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
-                    error = StreamsUnavailableError("not appended: the partition count has changed")
-                    submission.on_appended(error)
+    async def _release(self) -> None:
+        """Append all that is held, in order, but for resends."""
+        view = self._route.view
+        counts = [len(held) for held in self._all]
+        marks = await self._find_marks([submission for held in self._all for submission in held])
+        if self._route.view.generation != view.generation:
+            return  # not by this layout any more
+        remaining = iter(marks)
+        for held, count in zip(self._all, counts, strict=True):
+            for _ in range(count):
+                submission, mark = held.popleft(), next(remaining)
+                if mark is not None:
+                    self._sender.confirm(mark, submission)
                 else:
-                    self._submit(partition, submission)
+                    self._send(submission, view.partition_count)
 
-    def _route_anew(self, submission: Submission, count: int) -> int:
-        """Return the partition by the present layout, and put it into the payload."""
+    async def _find_marks(self, submissions: Sequence[Submission]) -> list[Mark | None]:
+        found: list[Mark | None] = [None] * len(submissions)
+        if not self._marks.may_be:
+            return found
+        places, candidates = [], []
+        for place, submission in enumerate(submissions):
+            channel = _channel_of(submission.payload)
+            if submission.dedup is not None and channel is not None:
+                places.append(place)
+                candidates.append(Candidate(channel, submission.dedup))
+        for place, mark in zip(places, await self._marks.find(candidates), strict=True):
+            found[place] = mark
+        return found
+
+    def _send(self, submission: Submission, partition_count: int) -> None:
+        """Append by the present layout, which is put into the payload."""
+        channel = _channel_of(submission.payload)
+        if channel is None:
+            error = StreamsUnavailableError("not appended: it has no channel to find a place by")
+            submission.on_appended(error)
+            return
+        partition = partition_of(channel, partition_count)
         fields = msgspec.json.decode(submission.payload)
-        partition = partition_of(fields["channel"], count)
         if fields.get("partitionId") != partition:
-            fields["partitionId"] = partition
-            submission.payload = msgspec.json.encode(fields)
-        return partition
+            submission.payload = msgspec.json.encode({**fields, "partitionId": partition})
+        self._sender.send(partition, submission)
 
     def _expire(self) -> None:
         now = self._loop.time()
@@ -186,3 +232,19 @@ class HeldAppends:
         for held in self._all:
             while held:
                 held.popleft().on_appended(failure)
+
+
+class _Placed(msgspec.Struct):
+    """What a payload must at least say to have a place."""
+
+    channel: str
+
+
+_decode = msgspec.json.Decoder(_Placed).decode
+
+
+def _channel_of(payload: bytes) -> str | None:
+    try:
+        return _decode(payload).channel
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None

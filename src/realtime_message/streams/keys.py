@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from realtime_message.partitions import hash_tag
 
@@ -97,6 +98,11 @@ def publisher_name(prefix: str, generation: int) -> str:
     A resize finds by it whom to cut off.
     """
     return f"rtm-publisher:{prefix}:{generation}"
+
+
+def dedup_digest(key: str) -> str:
+    """Return what stands in a key for a message of a client; its own id may have any length."""
+    return blake2b(key.encode(), digest_size=16).hexdigest()
 
 
 def consumer_name(worker: str, pid: int) -> str:

@@ -113,7 +113,12 @@ class Streams:
         async with self._making_appender:
             if self._appender is None:
                 self._appender = PipelinedAppender(
-                    self._connector, self.keys, self.settings, self.backlog, self.layout
+                    self._connector,
+                    self.keys,
+                    self.settings,
+                    backlog=self.backlog,
+                    layout=self.layout,
+                    session=self._session,
                 )
             appender = self._appender
             missing: list[Durability] = [level for level in levels if level not in appender.levels]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import msgspec
 import pytest
@@ -64,14 +65,20 @@ class Publisher:
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._number = 0
-        self.outcomes: list[Appended | Exception] = []
+        self._outcomes: dict[int, Appended | Exception] = {}
+
+    @property
+    def outcomes(self) -> list[Appended | Exception]:
+        """What became of each message, in the order of their submission."""
+        return [outcome for _, outcome in sorted(self._outcomes.items())]
 
     async def submit(self, channel: str, dedup: Dedup | None = None) -> None:
         appender = await self._streams.appender()
         partition = partition_of(channel, appender.partition_count)
         self._number += 1
         payload = encode_message(make_message(channel, str(self._number), 0, partition))
-        appender.submit(partition, payload, self.outcomes.append, dedup)
+        told = partial(self._outcomes.__setitem__, self._number)
+        appender.submit(partition, payload, told, dedup)
 
     async def submit_until_appended(self, channel: str) -> int:
         """Try again while the connection is being replaced; return the number that got through."""
@@ -294,3 +301,55 @@ async def test_parked_channel_moves_with_all_that_was_set_aside(streams: Streams
     (moved,) = await streams.parked_channels.list_all()
     assert (moved.channel, moved.partition, moved.is_resuming) == (channel, target, True)
     assert (moved.reason, moved.entry_count) == ("why", 5)
+
+
+async def test_resends_are_one_message_across_resizes(streams: Streams, other: Streams) -> None:
+    """Who resends after the partition has changed, even twice, gets what the first append got."""
+    channel = next(c for c in CHANNELS if len({partition_of(c, n) for n in (2, 5, 3)}) == 3)
+    publisher = Publisher(other)
+    dedups = [Dedup(f"{channel}|{n}", f"reply {n}".encode(), 60_000) for n in range(2)]
+    await publisher.submit(channel, dedups[0])
+    await publisher.wait()
+    view = await switch(streams, 5)
+    await publisher.submit(channel, dedups[1])  # another message: it is appended
+    await publisher.submit(channel, dedups[0])
+    await publisher.submit(channel)
+    await publisher.wait()
+    first, second, again, last = publisher.outcomes
+    assert isinstance(first, Appended)
+    assert again == Appended(first.entry_id, b"reply 0")
+    assert isinstance(second, Appended)
+    assert not second.is_duplicate
+    assert isinstance(last, Appended)
+    assert [m.text for m in await messages(streams, partition_of(channel, 5))] == ["2", "4"]
+    await finish(streams, view)
+    await finish(streams, await switch(streams, 3))
+    late = await open_streams(streams.settings)  # has not seen any of it
+    latest = Publisher(late)
+    for dedup in dedups:
+        await latest.submit(channel, dedup)
+    await latest.wait()
+    assert latest.outcomes == [
+        Appended(first.entry_id, b"reply 0"),
+        Appended(second.entry_id, b"reply 1"),
+    ]
+    assert await messages(streams, partition_of(channel, 3)) == []
+    await late.close()
+
+
+async def test_order_is_kept_while_resends_are_looked_for(streams: Streams, other: Streams) -> None:
+    """What needs no look does not overtake what does."""
+    await finish(streams, await switch(streams, 5))
+    publisher = Publisher(other)
+    channel = channel_moving(2, 5)
+    await publisher.submit_until_appended(channel)
+    for number in range(200):
+        dedup = Dedup(f"{channel}|{number}", b"r", 60_000) if number % 3 else None
+        await publisher.submit(channel, dedup)
+        if number % 20 == 0:
+            await asyncio.sleep(0.001)
+    await publisher.wait()
+    stored = [int(m.text) for m in await messages(streams, partition_of(channel, 5))]
+    appended = [n + 1 for n, o in enumerate(publisher.outcomes) if isinstance(o, Appended)]
+    assert stored == sorted(stored) == appended
+    assert len(stored) >= 200
