@@ -17,6 +17,7 @@ PAGES = (
     "kubernetes.md",
     "rotate-secrets.md",
     "upgrade.md",
+    "monitor.md",
 )
 
 COMPOSE, IMAGE, QUADLET = "test_compose.py", "test_image.py", "test_quadlets.py"
@@ -39,6 +40,8 @@ RUN_BY = {
     "docker compose exec -T redis redis-cli BGREWRITEAOF": COMPOSE,
     "docker compose cp redis:/data ./backup": COMPOSE,
     "podman build -t centrifuge-realtime-message .": "conftest.py",
+    "promtool check rules deploy/monitoring/rules.yml": "test_monitoring.py",
+    "python deploy/monitoring/make_dashboard.py": "test_monitoring.py",
     "rtm config check": README,
     "rtm partitions list": README,
 }
@@ -56,6 +59,9 @@ RUN_WITH_OTHER_VALUES = {
     "nginx -t": BALANCER,
 }
 NOT_RUN = {
+    "docker compose --profile monitoring up -d": (
+        "Grafana's image cannot be made of packages; test_monitoring.py runs Prometheus"
+    ),
     "mkdir -p ~/.config/containers/systemd ~/.config/realtime": "a home folder is not a test's",
     "cp deploy/podman/* ~/.config/containers/systemd/": "as above; the generator reads the files",
     "(cat .env; echo REDIS_URL=redis://realtime-redis:6379) > ~/.config/realtime/environment": (
