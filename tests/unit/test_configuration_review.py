@@ -16,7 +16,9 @@ from realtime_message.centrifugo.earlier_names import EARLIER_NAMES, current_var
 SECRET = "a-callback-secret-for-tests"
 ENVIRONMENT = {"CENTRIFUGO_VAR_CALLBACK_SECRET": SECRET}
 EXPECTED = Expectations(
-    callback_secrets=(SECRET, "the-previous-secret"), token_secrets=("the-token-key",)
+    callback_secrets=(SECRET, "the-previous-secret"),
+    token_secrets=("the-token-key",),
+    tokens={"issuer": "", "audience": ""},
 )
 EVENTS: Any = ("connect", "refresh", "subscribe", "publish", "sub_refresh", "rpc")
 REMOVED = object()
@@ -111,6 +113,12 @@ MISTAKES: list[tuple[dict[str, Any], str, str, str]] = [
         "warning",
         "channel.proxy.publish.endpoint",
         "gateway.callback_url",
+    ),
+    (
+        {"client/token": {"issuer": "https://other.example/"}},
+        "error",
+        "client.token.issuer",
+        "is not what tokens.issuer says",
     ),
     (
         {f"{PUBLISH}/http_headers": ["Cookie"]},

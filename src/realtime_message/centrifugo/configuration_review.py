@@ -53,7 +53,8 @@ def review_configuration(
         *review_proxies(options, expected),
         *_times(options),
         *_ports(options, expected),
-        *_access(options, expected),
+        *_access(options),
+        *_tokens(options, expected),
         *_names(options, expected),
         *_order_and_history(options),
         *_redis(options, expected),
@@ -140,7 +141,7 @@ def _port_on_this_machine(url: str) -> int | None:
         return None
 
 
-def _access(options: EffectiveOptions, expected: Expectations) -> Iterator[Finding]:
+def _access(options: EffectiveOptions) -> Iterator[Finding]:
     origins = options.value("client.allowed_origins", [])
     if "*" in (origins if isinstance(origins, list) else str(origins).split()):
         yield warning(
@@ -151,6 +152,9 @@ def _access(options: EffectiveOptions, expected: Expectations) -> Iterator[Findi
     for path, meaning in _OPEN_DOORS.items():
         if options.is_on(path):
             yield error(options.where(path), meaning, "leave it out")
+
+
+def _tokens(options: EffectiveOptions, expected: Expectations) -> Iterator[Finding]:
     path = "client.token.hmac_secret_key"
     key = options.value(path)
     if key and expected.token_secrets and key not in expected.token_secrets:
@@ -159,6 +163,16 @@ def _access(options: EffectiveOptions, expected: Expectations) -> Iterator[Findi
             "is another key than callback.token_secret: tokens fit only one of the two",
             "give both the same key; `rtm centrifugo run` does",
         )
+
+    for name, ours in expected.tokens.items():
+        path = f"client.token.{name}"
+        if (options.value(path) or "") != ours:
+            yield error(
+                options.where(path),
+                f"is not what tokens.{name} says: Centrifugo and the callback service would take "
+                "different tokens",
+                "write the same; `rtm centrifugo config` does",
+            )
 
 
 def _names(options: EffectiveOptions, expected: Expectations) -> Iterator[Finding]:

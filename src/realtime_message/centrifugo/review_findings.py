@@ -35,6 +35,8 @@ class Expectations(msgspec.Struct, frozen=True, kw_only=True):
         callback_secrets: what the callback service accepts as secret, the current one first; empty
             when it serves callers on its own machine only.
         token_secrets: the keys that clients' tokens are signed with.
+        tokens: by Centrifugo's option in `client.token`, what else they are verified with; only
+            options that one of the two sides may have set.
         stream_prefix: first part of our keys in Redis.
         channel_patterns: by setting, the channel patterns that the deployment speaks about.
         gateway_port: where our own clients look for the gateway.
@@ -44,6 +46,7 @@ class Expectations(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: float = 0.9
     callback_secrets: tuple[str, ...] = ()
     token_secrets: tuple[str, ...] = ()
+    tokens: dict[str, str] = {}
     stream_prefix: str = "messages"
     channel_patterns: tuple[tuple[str, str], ...] = ()
     gateway_port: int = 8000

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from realtime_message.centrifugo.configuration_review import (
     Expectations,
     Finding,
@@ -126,6 +128,7 @@ def _expectations(loaded: LoadedSettings) -> Expectations:
         token_secrets=tuple(
             secret for secret in (callback.token_secret, callback.previous_token_secret) if secret
         ),
+        tokens=msgspec.structs.asdict(settings.tokens),
         stream_prefix=settings.redis.prefix,
         channel_patterns=tuple(patterns),
         gateway_port=settings.gateway.port,
