@@ -15,7 +15,7 @@ FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 # The libraries first: they change less often than the code.
 COPY pyproject.toml deploy/container/constraints.txt ./
-RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; print('\n'.join(project['dependencies'] + project['optional-dependencies']['container']))" > requirements.txt \
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; print('\n'.join(project['dependencies'] + project['optional-dependencies']['container'] + project['optional-dependencies']['asymmetric']))" > requirements.txt \
     && python -m venv --without-pip /opt/rtm \
     && pip --python /opt/rtm/bin/python install --no-cache-dir -r requirements.txt -c constraints.txt
 COPY README.md LICENSE ./

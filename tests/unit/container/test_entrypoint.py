@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from support.certificates import make_certificate, server_context
 from support.valkey_server import free_port
 
 CONTAINER = Path(__file__).parents[3] / "deploy/container"
@@ -84,6 +85,32 @@ def _check_health(
         check=False,
         timeout=20,
     )
+
+
+def test_part_with_a_certificate_is_asked_over_https(tmp_path: Path):
+    """Whose certificate it is does not matter: it is asked by its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Well)
+    tls = server_context(*make_certificate(tmp_path))
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        port = server.server_address[1]
+        assert _check_health(tmp_path, f"https://127.0.0.1:{port}/health").returncode == 0
+        assert _check_health(tmp_path, f"http://127.0.0.1:{port}/health").returncode == 1
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Well(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 @pytest.fixture

@@ -132,3 +132,5 @@ def test_health_asks_both_parts_from_inside():
         "http://[::1]:8000/health",
         "http://127.0.0.1:3001/health/ready",
     ]
+    environment["RTM_CALLBACK__TLS_CERTIFICATE"] = "cert.pem"
+    assert health_addresses(_loaded(environment).settings)[1].startswith("https://127.0.0.1:3001/")

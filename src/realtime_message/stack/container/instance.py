@@ -72,9 +72,10 @@ def instance_environment(
 def health_addresses(settings: Settings) -> list[str]:
     """Return the URLs that answer with 200 when the instance takes messages."""
     gateway, callback = settings.gateway, settings.callback
+    scheme = "https" if callback.tls_certificate else "http"
     return [
         f"http://{reachable(gateway.host)}:{gateway.port}/health",
-        f"http://{reachable(callback.host)}:{callback.port}/health/ready",
+        f"{scheme}://{reachable(callback.host)}:{callback.port}/health/ready",
     ]
 
 
