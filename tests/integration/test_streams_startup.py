@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from realtime_message.redis_url import parse_redis_url
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
 from realtime_message.streams.startup import _check_information
+from support.certificates import make_certificate
 from support.streams_use import use_everything
 from support.valkey_server import ValkeyServer, free_port, unique_prefix
 
@@ -218,30 +218,11 @@ async def test_errors_of_the_start_are_ours(valkey: ValkeyServer) -> None:
 def tls_server(tmp_path: Path) -> Iterator[tuple[ValkeyServer, int, Path]]:
     """A server that speaks TLS, its TLS port, and the certificate that signs for it."""
     binary = shutil.which("redis-server")
-    openssl = shutil.which("openssl")
-    if binary is None or openssl is None:
-        pytest.skip("needs redis-server with TLS and openssl on PATH")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    port = free_port()
-    options = {
-        "tls-port": str(port),
-        "tls-cert-file": str(certificate),
-        "tls-key-file": str(key),
-        "tls-ca-cert-file": str(certificate),
-        "tls-auth-clients": "no",
-        "requirepass": "pw",
-    }
-    server = ValkeyServer(options, binary=binary).start()
-    yield server, port, certificate
+    if binary is None:
+        pytest.skip("needs redis-server with TLS on PATH")
+    made, port = make_certificate(tmp_path), free_port()
+    server = ValkeyServer({**made.options(port), "requirepass": "pw"}, binary=binary).start()
+    yield server, port, made.certificate
     server.close()
 
 

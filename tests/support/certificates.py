@@ -1,29 +1,46 @@
-"""Certificates, made on the spot."""
+"""A certificate that servers on loopback show, and that signs for itself."""
 
 from __future__ import annotations
 
-import ssl
+import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 
-def make_certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path]:
-    """Make a certificate that vouches for itself; return it and its key."""
+
+@dataclass(frozen=True)
+class Certificate:
+    """Where the files are."""
+
+    key: Path
+    certificate: Path
+
+    def options(self, port: int) -> dict[str, str]:
+        """Return the settings of a server that also listens on a port with TLS."""
+        return {
+            "tls-port": str(port),
+            "tls-cert-file": str(self.certificate),
+            "tls-key-file": str(self.key),
+            "tls-ca-cert-file": str(self.certificate),
+            "tls-auth-clients": "no",
+        }
+
+
+def make_certificate(folder: Path) -> Certificate:
+    """Make one for localhost and 127.0.0.1; skip the test where openssl is missing."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl on PATH")
+    made = Certificate(folder / "key.pem", folder / "certificate.pem")
     subprocess.run(
         [
-            *("openssl", "req", "-x509", "-days", "1", "-nodes", "-keyout", "key.pem"),
-            *("-out", "cert.pem", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"),
+            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-keyout", str(made.key), "-out", str(made.certificate), "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
         ],
-        cwd=folder,
         check=True,
         capture_output=True,
     )
-    return folder / "cert.pem", folder / "key.pem"
-
-
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return what serves a certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
+    return made

@@ -10,7 +10,8 @@ from typing import Any, Self
 import redis
 from redis.crc import key_slot
 
-from support.valkey_server import ValkeyServer
+from support.certificates import Certificate
+from support.valkey_server import ValkeyServer, free_port
 
 SLOT_COUNT = 16_384
 FORM_TIMEOUT_SECONDS = 60.0
@@ -24,6 +25,10 @@ _OPTIONS = {
     "repl-diskless-sync-delay": "0",
 }
 
+_TLS_OPTIONS = {"tls-cluster": "yes", "tls-replication": "yes"}
+#: A node also listens on a port that is 10,000 higher.
+_HIGHEST_PORT = 55535
+
 
 class ClusterServers:
     """A context manager; the servers run while its block does.
@@ -33,6 +38,7 @@ class ClusterServers:
         replicas: how many each master has.
         options: more settings of the servers.
         binary: their program; None looks for one.
+        certificate: with it the servers speak TLS with each other and on a port of its own.
 
     Attributes:
         nodes: every server, the first masters first.
@@ -44,13 +50,19 @@ class ClusterServers:
         replicas: int = 1,
         options: Mapping[str, str] | None = None,
         binary: str | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
         self._master_count = masters
         self._replica_count = replicas
-        self.nodes = [
-            ValkeyServer({**_OPTIONS, **(options or {})}, binary=binary)
-            for _ in range(masters * (1 + replicas))
-        ]
+        self._tls_ports: dict[ValkeyServer, int] = {}
+        self.nodes: list[ValkeyServer] = []
+        for _ in range(masters * (1 + replicas)):
+            port = free_port(_HIGHEST_PORT)
+            tls = {**certificate.options(port), **_TLS_OPTIONS} if certificate else {}
+            node = ValkeyServer({**_OPTIONS, **tls, **(options or {})}, binary=binary)
+            self.nodes.append(node)
+            if certificate:
+                self._tls_ports[node] = port
 
     def __enter__(self) -> Self:
         return self.start()
@@ -77,8 +89,9 @@ class ClusterServers:
     @property
     def url(self) -> str:
         """The cluster, by two of its nodes."""
-        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
-        return f"redis+cluster://{hosts}"
+        ports = [self._tls_ports.get(node, node.port) for node in self.nodes[:2]]
+        scheme = "rediss" if self._tls_ports else "redis"
+        return f"{scheme}+cluster://{','.join(f'127.0.0.1:{port}' for port in ports)}"
 
     @property
     def plain_url(self) -> str:
@@ -172,7 +185,8 @@ class ClusterServers:
             node.client().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
             node.client().execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node in self.nodes[1:]:
-            node.client().execute_command("CLUSTER", "MEET", "127.0.0.1", masters[0].port)
+            port = self._tls_ports.get(masters[0], masters[0].port)
+            node.client().execute_command("CLUSTER", "MEET", "127.0.0.1", port)
         self._wait(self._all_know_each_other, "the nodes do not know each other")
         for number, node in enumerate(self.nodes[self._master_count :]):
             master_id = masters[number % len(masters)].client().cluster("MYID")

@@ -8,7 +8,8 @@ from typing import Self
 
 import redis
 
-from support.valkey_server import ValkeyServer
+from support.certificates import Certificate
+from support.valkey_server import ValkeyServer, free_port
 
 NAME = "shop"
 FORM_TIMEOUT_SECONDS = 60.0
@@ -23,8 +24,10 @@ class SentinelServers:
         replicas: how many follow the primary.
         sentinels: how many watch.
         options: more settings of primary and replicas.
-        sentinel_options: more settings of the Sentinels.
         binary: their program; None looks for one.
+        primary_password: by which the Sentinels log in to the servers.
+        password: of the Sentinels themselves.
+        certificate: with it all of them speak TLS, on ports of their own.
     """
 
     def __init__(
@@ -32,16 +35,23 @@ class SentinelServers:
         replicas: int = 2,
         sentinels: int = 3,
         options: Mapping[str, str] | None = None,
-        sentinel_options: Mapping[str, str] | None = None,
         binary: str | None = None,
+        *,
+        primary_password: str = "",
+        password: str = "",
+        certificate: Certificate | None = None,
     ) -> None:
+        self._primary_password = primary_password
+        self._password = password
+        self._certificate = certificate
+        self._tls_ports: dict[ValkeyServer, int] = {}
         self._options = {**_QUICK, **(options or {})}
-        self._sentinel_options = dict(sentinel_options or {})
         self._binary = binary
-        first = ValkeyServer(self._options, binary=binary)
-        following = {**self._options, "replicaof": ("127.0.0.1", str(first.port))}
-        self.servers = [first, *(ValkeyServer(following, binary=binary) for _ in range(replicas))]
-        self.sentinels = [Sentinel(first, binary=first.binary) for _ in range(sentinels)]
+        first = self._server({})
+        port = self._tls_ports.get(first, first.port)
+        follow = {"replicaof": ("127.0.0.1", str(port))}
+        self.servers = [first, *(self._server(follow) for _ in range(replicas))]
+        self.sentinels = [self._sentinel(first, port) for _ in range(sentinels)]
 
     def __enter__(self) -> Self:
         try:
@@ -66,8 +76,12 @@ class SentinelServers:
     @property
     def url(self) -> str:
         """The primary, by its Sentinels."""
-        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://{hosts}/{NAME}"
+        ports = [self._tls_ports.get(sentinel, sentinel.port) for sentinel in self.sentinels]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+        login = f":{self._primary_password}@" if self._primary_password else ""
+        option = f"?sentinel_password={self._password}" if self._password else ""
+        scheme = "rediss" if self._certificate else "redis"
+        return f"{scheme}+sentinel://{login}{hosts}/{NAME}{option}"
 
     def primary(self) -> ValkeyServer:
         """Return the server that most Sentinels call the primary."""
@@ -77,7 +91,7 @@ class SentinelServers:
             if sentinel.is_running
         ]
         port = max(set(ports), key=ports.count)
-        return next(server for server in self.servers if server.port == port)
+        return next(s for s in self.servers if port in (s.port, self._tls_ports.get(s)))
 
     def client(self) -> redis.Redis:
         """Return a client of the primary, with text replies."""
@@ -88,6 +102,31 @@ class SentinelServers:
         before = self.primary()
         self.sentinels[0].client().execute_command("SENTINEL", "FAILOVER", NAME)
         self._wait(lambda: self.primary() is not before, "nothing was promoted")
+
+    def _server(self, more: Mapping[str, tuple[str, ...]]) -> ValkeyServer:
+        port = free_port()
+        tls = {}
+        if self._certificate:
+            tls = {**self._certificate.options(port), "tls-replication": "yes"}
+        server = ValkeyServer({**self._options, **tls, **more}, binary=self._binary)
+        if self._certificate:
+            self._tls_ports[server] = port
+        return server
+
+    def _sentinel(self, primary: ValkeyServer, primary_port: int) -> Sentinel:
+        lines = []
+        port = free_port()
+        if self._primary_password:
+            lines.append(f"sentinel auth-pass {NAME} {self._primary_password}")
+        if self._password:
+            lines.append(f"requirepass {self._password}")
+        if self._certificate:
+            lines += [f"{name} {value}" for name, value in self._certificate.options(port).items()]
+            lines.append("tls-replication yes")
+        sentinel = Sentinel(primary_port, primary.binary, self._password, lines)
+        if self._certificate:
+            self._tls_ports[sentinel] = port
+        return sentinel
 
     def _all_know_each_other(self) -> bool:
         states = [sentinel.client().sentinel_master(NAME) for sentinel in self.sentinels]
@@ -111,16 +150,16 @@ class SentinelServers:
 class Sentinel(ValkeyServer):
     """One Sentinel process. Its file, which it rewrites, is all that it has."""
 
-    def __init__(self, primary: ValkeyServer, binary: str) -> None:
-        super().__init__(binary=binary)
+    def __init__(self, primary_port: int, binary: str, password: str, lines: list[str]) -> None:
+        super().__init__({"requirepass": password} if password else None, binary=binary)
         self._file = self.directory / "sentinel.conf"
         self._file.write_text(
             f"port {self.port}\n"
             "bind 127.0.0.1\n"
             f"dir {self.directory}\n"
-            f"sentinel monitor {NAME} 127.0.0.1 {primary.port} 2\n"
+            f"sentinel monitor {NAME} 127.0.0.1 {primary_port} 2\n"
             f"sentinel down-after-milliseconds {NAME} 1000\n"
-            f"sentinel failover-timeout {NAME} 5000\n",
+            f"sentinel failover-timeout {NAME} 5000\n" + "\n".join(lines),
             "utf-8",
         )
 

@@ -63,8 +63,9 @@ class Dialer:
                 await connection.connect()  # type: ignore[no-untyped-call]
         except TimeoutError:
             await connection.disconnect(nowait=True)
+            hint = " (does it speak TLS on this port?)" if self._target.uses_tls else ""
             raise StreamsUnavailableError(
-                f"Redis at {where}: no answer within {self._timeout_seconds:g} s"
+                f"Redis at {where}: no answer within {self._timeout_seconds:g} s{hint}"
             ) from None
         except asyncio.CancelledError:
             await connection.disconnect(nowait=True)
