@@ -232,6 +232,7 @@ async def test_tls_with_login(tls_server: tuple[ValkeyServer, int, Path]) -> Non
     url = f"rediss://:pw@127.0.0.1:{port}?ssl_ca_certs={certificate}"
     streams = await open_streams(_settings(url))
     await use_everything(streams)
+    before = (await streams.inspect.partitions())[1].length
     appender = await streams.appender()
     before = (await streams.inspect.partitions())[1].length
     await asyncio.gather(*(appender.append(1, b"x" * 5000) for _ in range(500)))

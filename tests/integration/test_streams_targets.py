@@ -55,7 +55,13 @@ def debian_binary() -> str:
 
 
 def _settings(url: str, **more: object) -> RedisSettings:
-    values: dict[str, object] = {"startup_timeout_seconds": 1.0, "partition_count": 2}
+    # Generous, for machines that are busy; tests of what never comes give less.
+    values: dict[str, object] = {
+        "startup_timeout_seconds": 30.0,
+        "connect_timeout_seconds": 10.0,
+        "command_timeout_seconds": 10.0,
+        "partition_count": 2,
+    }
     return RedisSettings(url=url, prefix=unique_prefix(), **(values | more))  # type: ignore[arg-type]
 
 
@@ -95,7 +101,8 @@ async def test_several_servers_the_primary_is_found() -> None:
             hosts = f"127.0.0.1:{replica.port},127.0.0.1:{primary.port}"
             await _use(_settings(f"redis://{hosts}"))
             with pytest.raises(StartupError, match=rf"{replica.port} is a replica"):
-                await open_streams(_settings(f"redis://127.0.0.1:{replica.port},127.0.0.1:1"))
+                url = f"redis://127.0.0.1:{replica.port},127.0.0.1:1"
+                await open_streams(_settings(url, startup_timeout_seconds=0))
 
 
 def _user(cluster: ClusterServers, rule: str) -> RedisSettings:
@@ -108,7 +115,8 @@ def _user(cluster: ClusterServers, rule: str) -> RedisSettings:
         url=f"redis+cluster://{name}:pw@{hosts}",
         prefix=prefix,
         partition_count=2,
-        startup_timeout_seconds=1.0,
+        connect_timeout_seconds=10.0,
+        command_timeout_seconds=10.0,
     )
 
 
@@ -155,7 +163,7 @@ async def test_cluster_without_all_slots_is_told() -> None:
         ValkeyServer({"cluster-enabled": "yes"}) as server,
         pytest.raises(StartupError, match="no node of the cluster has"),
     ):
-        await open_streams(_settings(server.url))
+        await open_streams(_settings(server.url, startup_timeout_seconds=0))
 
 
 async def test_sentinel_with_passwords(sentinel: SentinelServers) -> None:
@@ -189,7 +197,8 @@ async def test_first_sentinel_that_lives_is_enough(sentinel: SentinelServers) ->
     dead = free_port()
     await _use(_settings(sentinel.url.replace("127.0.0.1", f"127.0.0.1:{dead},127.0.0.1", 1)))
     with pytest.raises(StartupError, match=rf"no Sentinel of .*{dead}"):
-        await open_streams(_settings(f"redis+sentinel://127.0.0.1:{dead}/{NAME}"))
+        url = f"redis+sentinel://127.0.0.1:{dead}/{NAME}"
+        await open_streams(_settings(url, startup_timeout_seconds=0))
 
 
 async def test_server_that_is_no_sentinel(valkey: ValkeyServer) -> None:
@@ -222,4 +231,6 @@ async def test_sentinel_over_tls(certificate: Certificate, debian_binary: str) -
 async def test_tls_where_there_is_none(valkey: ValkeyServer) -> None:
     """A plain port does not answer TLS; the text asks for that."""
     with pytest.raises(StartupError, match="does it speak TLS on this port"):
-        await open_streams(_settings(f"rediss://127.0.0.1:{valkey.port}"))
+        url = f"rediss://127.0.0.1:{valkey.port}"
+        short = {"startup_timeout_seconds": 0, "connect_timeout_seconds": 0.5}
+        await open_streams(_settings(url, **short))
