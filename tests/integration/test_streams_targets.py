@@ -100,8 +100,8 @@ async def test_several_servers_the_primary_is_found() -> None:
         with ValkeyServer(follow) as replica:
             hosts = f"127.0.0.1:{replica.port},127.0.0.1:{primary.port}"
             await _use(_settings(f"redis://{hosts}"))
+            url = f"redis://127.0.0.1:{replica.port},127.0.0.1:1"
             with pytest.raises(StartupError, match=rf"{replica.port} is a replica"):
-                url = f"redis://127.0.0.1:{replica.port},127.0.0.1:1"
                 await open_streams(_settings(url, startup_timeout_seconds=0))
 
 
@@ -196,8 +196,8 @@ async def test_first_sentinel_that_lives_is_enough(sentinel: SentinelServers) ->
     """One that is down is passed over; all down is told with their addresses."""
     dead = free_port()
     await _use(_settings(sentinel.url.replace("127.0.0.1", f"127.0.0.1:{dead},127.0.0.1", 1)))
+    url = f"redis+sentinel://127.0.0.1:{dead}/{NAME}"
     with pytest.raises(StartupError, match=rf"no Sentinel of .*{dead}"):
-        url = f"redis+sentinel://127.0.0.1:{dead}/{NAME}"
         await open_streams(_settings(url, startup_timeout_seconds=0))
 
 
@@ -230,7 +230,7 @@ async def test_sentinel_over_tls(certificate: Certificate, debian_binary: str) -
 
 async def test_tls_where_there_is_none(valkey: ValkeyServer) -> None:
     """A plain port does not answer TLS; the text asks for that."""
+    url = f"rediss://127.0.0.1:{valkey.port}"
+    short = {"startup_timeout_seconds": 0, "connect_timeout_seconds": 0.5}
     with pytest.raises(StartupError, match="does it speak TLS on this port"):
-        url = f"rediss://127.0.0.1:{valkey.port}"
-        short = {"startup_timeout_seconds": 0, "connect_timeout_seconds": 0.5}
         await open_streams(_settings(url, **short))
