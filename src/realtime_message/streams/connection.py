@@ -17,9 +17,6 @@ from realtime_message.streams.sentinel import Sentinels
 from realtime_message.streams.sentinel_watch import SentinelWatch
 from realtime_message.streams.server_errors import RedirectError, WrongTargetError
 from realtime_message.streams.wire import Wire
-from realtime_message.telemetry.logs import get_logger
-
-_log = get_logger("streams.connection")
 
 
 class Connector:
@@ -78,7 +75,6 @@ class Connector:
                 )
             if mode == b"cluster":
                 self.cluster = self._cluster_map()
-                _log.info("redis.cluster_found", redis=self.where)
             self._is_identified = True
 
     async def connect(self, key: str) -> Wire:
