@@ -16,5 +16,6 @@ def mask(secret: str) -> str:
         return ""
     if "://" not in secret:
         return MASK
-    without_password = _URL_PASSWORD.sub(rf"\1:{MASK}@", secret)
-    return _QUERY_PASSWORD.sub(rf"\1{MASK}", without_password)
+    # The query first: a password there may hold what ends one in front of the host.
+    without_option = _QUERY_PASSWORD.sub(rf"\1{MASK}", secret)
+    return _URL_PASSWORD.sub(rf"\1:{MASK}@", without_option)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -156,10 +157,13 @@ class Inspector:
         return member_view(_value(members), _value(stored))
 
     async def _largest_memory_share(self) -> float | None:
-        shares = []
-        for place in await self._session.masters():
-            (information,) = await self._session.call_at(place, ("INFO", "memory"))
-            shares.append(_memory_share(information))
+        answers = await asyncio.gather(
+            *(
+                self._session.call_at(place, ("INFO", "memory"))
+                for place in await self._session.masters()
+            )
+        )
+        shares = [_memory_share(information) for (information,) in answers]
         return max((share for share in shares if share is not None), default=None)
 
     def _partition(self, partition: int, replies: list[Any]) -> PartitionView:

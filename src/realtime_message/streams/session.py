@@ -106,12 +106,14 @@ class Session:
         cluster = self._connector.cluster
         if cluster is None:
             return [None]
-        cluster.mark_stale()
         await cluster.refresh_if_stale()
         return list(cluster.masters)
 
     async def spread(self, keys: Iterable[str]) -> dict[str, int]:
         """Return how many of the keys each of the `masters` has, by what it is called in texts."""
+        cluster = self._connector.cluster
+        if cluster is not None:
+            cluster.mark_stale()  # slots may have moved that nobody has used since
         counts = {self.shown(place): 0 for place in await self.masters()}
         cluster = self._connector.cluster
         for key in keys:

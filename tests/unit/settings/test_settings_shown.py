@@ -26,6 +26,11 @@ PROJECT = Path(__file__).parents[3]
             "redis+sentinel://a?sentinel_password=hunter2",
             "redis+sentinel://a?sentinel_password=***",
         ),
+        (
+            "redis+sentinel://a:1,b:2/n?sentinel_password=hun@ter2",
+            "redis+sentinel://a:1,b:2/n?sentinel_password=***",
+        ),
+        ("redis+cluster://ada:hunter2@a:1,b:2", "redis+cluster://ada:***@a:1,b:2"),
     ],
 )
 def test_mask_keeps_only_what_may_be_seen(secret: str, shown: str) -> None:
