@@ -6,7 +6,7 @@ from realtime_message.testing.memory.appender import MemoryAppender
 from realtime_message.testing.memory.line import Line
 from realtime_message.testing.memory.state import MemoryServer
 from realtime_message.testing.memory.streams import MemoryStreams
-from realtime_message.testing.running_worker import RecordedReplies, RunningWorker
+from realtime_message.testing.running_worker import InlineKeeper, RecordedReplies, RunningWorker
 from realtime_message.testing.virtual_time import VirtualTimeLoop, in_virtual_time
 from realtime_message.testing.worker_harness import NotIdleError, WorkerHarness
 
@@ -15,6 +15,7 @@ __all__ = [
     "Attempt",
     "CallbackHarness",
     "DeadLetter",
+    "InlineKeeper",
     "Line",
     "MemoryAppender",
     "MemoryServer",

@@ -119,8 +119,8 @@ class Batcher:
         try:
             await self._try(batch, trial)
         except asyncio.CancelledError:
-            for delivery in batch:
-                self._settler.abandon(delivery, perf_counter() - began_at)
+            for lane in _by_channel(batch):
+                self._settle_cut_short(lane, trial, perf_counter() - began_at)
             raise
         took_seconds = perf_counter() - began_at
         for lane in _by_channel(batch):
@@ -156,6 +156,9 @@ class Batcher:
                 batch.remove(delivery)
         if not batch:
             return None
+        if not self._held.hold.check():
+            # Its time ran out while this waited, as when the whole process stood still.
+            raise asyncio.CancelledError
         limit = asyncio.timeout(self._time_limit_seconds)
         try:
             async with limit:
@@ -167,6 +170,14 @@ class Batcher:
                 return late
             return error
         return None
+
+    def _settle_cut_short(self, lane: list[Delivery], trial: _Trial, took_seconds: float) -> None:
+        """Acknowledge what was handled before the end came; the rest is for the next owner."""
+        for delivery in lane:
+            if delivery.entry.id in trial.done:
+                self._settler.settle_within(delivery, took_seconds)
+            else:
+                self._settler.abandon(delivery, took_seconds)
 
     def _settle(self, lane: list[Delivery], trial: _Trial, took_seconds: float) -> None:
         """Act on what became of the messages of one channel, in order."""

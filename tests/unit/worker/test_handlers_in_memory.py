@@ -15,6 +15,7 @@ from realtime_message.telemetry.worker_metrics import Outcome
 from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.running_worker import RunningWorker
 from realtime_message.testing.virtual_time import in_virtual_time, until
+from realtime_message.worker.held_partition import HeldPartition
 
 
 class Said(msgspec.Struct):
@@ -392,6 +393,55 @@ async def test_batch_that_the_drain_waits_for_in_vain_is_cut_short() -> None:
     await until(lambda: streams.unfinished == 0)
     assert batches.handled["a"] == [str(n) for n in range(6)]
     await second.stop()
+
+
+@in_virtual_time
+async def test_what_a_batch_had_done_when_it_was_cut_short_is_not_done_again() -> None:
+    """Of a failing batch that is tried in halves, those that went well are acknowledged."""
+    streams, batches = make_streams(), Batches()
+
+    def fail(texts: list[str]) -> None:
+        if len(texts) > 1:
+            raise ValueError("one of them is no good")
+        if texts == ["0"]:
+            batches.work_seconds = 3600.0
+
+    batches.fail = fail
+    first = RunningWorker(streams, batches.app, "a", drain_timeout_seconds=3)
+    for number in range(2):
+        streams.append("a", str(number))
+    await until(lambda: len(batches.calls) == 3)
+    await first.stop()
+    assert first.metrics.released_count == 1
+    batches.work_seconds, batches.fail = 0.0, lambda texts: None
+    second = RunningWorker(streams, batches.app, "b")
+    await until(lambda: streams.unfinished == 0)
+    assert batches.handled["a"] == ["0", "1"]
+    await second.stop()
+
+
+@in_virtual_time
+async def test_batch_does_not_begin_when_the_lease_has_run_out() -> None:
+    """As when the process stood still while it waited for more: another worker may be at it."""
+    streams, batches = make_streams(), Batches(max_wait_seconds=1.0)
+    worker = RunningWorker(streams, batches.app)
+    streams.append("a", "0")
+
+    def gathering() -> list[HeldPartition]:
+        held = worker.worker.ownership.held()
+        return [h for h in held if any(b.is_gathering for b in h._batchers.values())]
+
+    await until(lambda: bool(gathering()))
+    (held,) = gathering()
+    held.hold._until = 0.0
+    for batcher in held._batchers.values():
+        batcher._begin()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert batches.calls == []
+    await until(lambda: streams.unfinished == 0)
+    assert batches.calls == [["0"]]
+    await worker.stop()
 
 
 @in_virtual_time
