@@ -30,6 +30,8 @@ class SimulatedMessage:
         successes: under which tenure each of its successful attempts ended.
         is_done: whether it was handled, or given up.
         is_lost: whether the server lost it together with its latest writes.
+        was_in_loss: whether it was there when the server lost its latest writes. What had become of
+            it may be forgotten, and is found out late: it may come after later ones.
     """
 
     id: str
@@ -44,6 +46,7 @@ class SimulatedMessage:
     is_done: bool = False
     is_dead: bool = False
     is_lost: bool = False
+    was_in_loss: bool = False
 
 
 @dataclass
@@ -82,9 +85,9 @@ class History:
         self.lines: list[str] = []
         self.keeps_trace = keeps_trace
         self.violation: ViolationError | None = None
-        #: Epochs up to this one were given out by a server that then lost its latest writes: the
-        #: process that holds one may learn late that it is another's.
-        self.doomed_epoch = 0
+        #: By partition, epochs up to this one: their lease was taken away from outside, or given by
+        #: a server that then lost its latest writes. Their holders may learn late that it is over.
+        self.doomed: dict[int, int] = {}
         self._last_begun: dict[tuple[str, int], int] = {}
         #: The epochs whose lease was given back in order, by partition.
         self.released: set[tuple[int, int]] = set()
@@ -110,7 +113,7 @@ class History:
         self, process: Process, message: SimulatedMessage, epoch: int, current_epoch: int
     ) -> AtWork:
         """A handler begins."""
-        is_doomed = epoch <= self.doomed_epoch
+        is_doomed = epoch <= self.doomed.get(message.partition, 0)
         for other in self.at_work:
             is_excused = other.is_excused or is_doomed
             if other.message.channel == message.channel and not is_excused:
@@ -120,9 +123,8 @@ class History:
                 )
         if epoch != current_epoch and not is_doomed and not process.is_clock_wrong:
             raise self.refuse(f"{_of(message)} begins at {process.name} under a past epoch {epoch}")
-        # A server that lost data may refuse to bury what it does not know to be pending any more.
         for earlier in self.channels[message.channel][: message.number]:
-            if not (earlier.is_done or earlier.is_lost or is_doomed):
+            if not (earlier.is_done or earlier.was_in_loss or is_doomed):
                 raise self.refuse(f"order: {_of(message)} begins before {_of(earlier)} is done")
         # After a loss of data, what comes again may come behind what was set aside before it.
         if not is_doomed and not self.generation:
@@ -132,7 +134,7 @@ class History:
             self._last_begun[key] = message.number
         if not is_doomed:
             self._check_repeat(message, epoch)
-        work = AtWork(process, message, epoch, is_doomed)
+        work = AtWork(process, message, epoch, is_doomed or process.is_clock_wrong)
         self.at_work.append(work)
         return work
 
@@ -154,6 +156,13 @@ class History:
     def vanished(self, process: Process) -> None:
         """A process is no more, and its handlers with it."""
         self.at_work = [work for work in self.at_work if work.process is not process]
+
+    def doom(self, partition: int, epoch: int) -> None:
+        """The lease of an epoch is not what its holder takes it for."""
+        self.doomed[partition] = epoch
+        for work in self.at_work:
+            if work.message.partition == partition:
+                work.is_excused = True
 
     def excuse(self, process: Process) -> None:
         """A process stood still: what it had at work may overlap with the next owner's."""
@@ -181,10 +190,9 @@ class History:
         """The server lost what it was told last: only these entries are left."""
         self.generation += 1
         for entry_id, message in self.by_entry.items():
+            message.was_in_loss = True
             if entry_id not in kept:
                 message.is_lost = True
-        for work in self.at_work:
-            work.is_excused = True
 
     def check_end(self, set_aside: set[str]) -> None:
         """Nothing is lost: every message is handled, given up, or set aside."""
@@ -194,7 +202,7 @@ class History:
 
     def _check_repeat(self, message: SimulatedMessage, epoch: int) -> None:
         for former, generation in message.successes:
-            if generation != self.generation or former <= self.doomed_epoch:
+            if generation != self.generation or former <= self.doomed.get(message.partition, 0):
                 continue
             if former == epoch:
                 raise self.refuse(f"{_of(message)} is handled twice in one tenure")

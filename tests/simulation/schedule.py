@@ -235,11 +235,11 @@ class Schedule:
 
     def end_lease(self) -> None:
         """An operator releases a lease that is in use."""
-        state = self.random.choice(self.server.partitions)
+        partition = self.random.randrange(len(self.server.partitions))
+        state = self.server.partitions[partition]
         state.held_until = 0.0
-        for process in self.processes:
-            self.history.excuse(process)
-            process.is_clock_wrong = True
+        self.history.note(self.world.now, "the lease is ended from outside", partition)
+        self.history.doom(partition, state.epoch)
 
     def lose_tail(self) -> None:
         """The server falls back to what it was a little while ago."""
@@ -248,7 +248,8 @@ class Schedule:
 
     def _fall_back(self, kept: Snapshot) -> None:
         self.history.note(self.world.now, "the server loses its latest writes")
-        self.history.doomed_epoch = max(state.epoch for state in self.server.partitions)
+        for partition, state in enumerate(self.server.partitions):
+            self.history.doom(partition, state.epoch)
         kept.restore(self.server)
         self.history.lost(kept.entry_ids)
 
