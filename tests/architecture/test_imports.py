@@ -22,6 +22,7 @@ ORDER: list[set[str]] = [
     {"callback", "worker"},
     {"gateway", "client", "testing", "console"},
     {"stack"},
+    {"doctor"},
     {"cli"},
 ]
 PLACE = {name: place for place, names in enumerate(ORDER) for name in names}

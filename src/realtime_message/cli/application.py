@@ -12,6 +12,7 @@ from realtime_message.cli import (
     channels,
     config,
     dead_letters,
+    doctor,
     gateway,
     leases,
     partitions,
@@ -70,3 +71,4 @@ application.add_typer(leases.group)
 application.add_typer(dead_letters.group)
 application.add_typer(channels.group)
 application.add_typer(config.group)
+application.command("doctor")(doctor.doctor)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from realtime_message.settings import LoadedSettings
 from realtime_message.streams import Streams
+from realtime_message.telemetry.logs import configure_logging
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ def look(loaded: LoadedSettings, view: Callable[[Streams], Awaitable[T]]) -> T:
         LayoutMismatchError: the streams have another partition count than the settings.
         StreamsError: Redis did not answer, or refused.
     """
+    configure_logging("warning", loaded.settings.log.format)
 
     async def run() -> T:
         streams = Streams(loaded.settings.redis)

@@ -93,9 +93,10 @@ class FlowMeter:
             stream, group = keys.stream(partition), keys.group(partition)
             replies = await self._session.call(
                 ("TIME",),
-                ("XINFO", "STREAM", stream),
+                # Before the stream itself: what comes in between is then not missing in it.
                 ("XINFO", "GROUPS", stream),
                 ("XPENDING", stream, group),
+                ("XINFO", "STREAM", stream),
             )
             found.append(_count(group, replies))
         return found
@@ -138,7 +139,7 @@ def _count(group_name: str, replies: list[Any]) -> FlowCount | None:
             raise reply
         if isinstance(reply, StreamsError):
             raise reply
-    time, stream, groups, pending = replies
+    time, groups, pending, stream = replies
     fields = _fields(stream)
     group = next((g for g in map(_fields, groups) if g[b"name"] == group_name.encode()), None)
     if group is None:

@@ -28,6 +28,7 @@ from realtime_message.streams.read import RedisPartitionReader
 from realtime_message.streams.replay import RedisReplayer
 from realtime_message.streams.resize import Resizer
 from realtime_message.streams.resize_plan import Planner
+from realtime_message.streams.server_state import ServerInspector
 from realtime_message.streams.session import Session
 from realtime_message.streams.startup import check_server, wait_until_ready
 from realtime_message.streams.trim import RedisStreamTrimmer
@@ -49,6 +50,7 @@ class Streams:
         replayer: puts it back into its stream.
         parked_channels: shows and resumes channels that are held back.
         inspect: what an operator sees.
+        servers: what the servers say about themselves.
         flow: how fast partitions fill and empty.
         backlog: which partitions take no more for now; looked at while there is an appender.
     """
@@ -71,6 +73,7 @@ class Streams:
         self.replayer = RedisReplayer(self._session, self.keys, self.dead_letters, self.layout)
         self.parked_channels = RedisParkedChannels(self._session, self.keys, self.layout)
         self.inspect = Inspector(self._session, self.keys, self.layout)
+        self.servers = ServerInspector(self._session)
         self.flow = FlowMeter(self._session, self.keys, self.layout)
         self.planner = Planner(self._session, self.keys, self.inspect, fence)
         self.backlog = Backlog(self.inspect, settings)
@@ -93,8 +96,17 @@ class Streams:
             StartupError: a process with these settings must not start.
             StreamsError: the server did not answer, or refused.
         """
-        await check_server(self._session, self.keys)
+        await self.check_server()
         await self.layout.ensure()
+
+    async def check_server(self) -> None:
+        """Check that the server is new enough, and knows and allows what is needed.
+
+        Raises:
+            UnsupportedServerError: it is not, or does not; the text names every command.
+            StreamsError: the server did not answer, or refused.
+        """
+        await check_server(self._session, self.keys)
 
     async def appender(self, durabilities: Iterable[ChannelDurability] = ()) -> PipelinedAppender:
         """Return the appender that all of this process share, connected.

@@ -5,6 +5,10 @@ and the letter removed in one step. After the number of partitions was changed t
 hash slots of a cluster. Then the message is appended together with a *mark* beside its stream, and
 the letter removed after that; whoever replays the letter again in between finds the mark. A mark
 outlives its letter for a while, for a second replay may have read the letter just before it went.
+
+The number of partitions may also change while a replay runs. Each append is done only if its
+partition has not been opened for a later layout than the one that the replay goes by; else the
+layout is read again.
 """
 
 from __future__ import annotations
@@ -27,12 +31,17 @@ from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.letter_selection import LetterPlace
 from realtime_message.streams.scripts import load_script
+from realtime_message.streams.server_errors import StreamSealedError
 from realtime_message.streams.session import Session
 
 #: Far longer than any command may take.
 MARK_SECONDS = 3600.0
 
+#: How long a replay waits for a resize that has closed a stream.
+RESIZE_SECONDS = 10.0
+
 _MARKS_AT_ONCE = 100
+_LOOK_SECONDS = 0.02
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +81,8 @@ class RedisReplayer:
         self._keys = keys
         self._letters = letters
         self._layout = layout
+        #: What earlier replays appended without getting to remove the letter: by its name.
+        self._appended: dict[str, tuple[int, str]] = {}
 
     async def replay_all(
         self, places: Sequence[LetterPlace], rate: float = 0.0
@@ -85,6 +96,7 @@ class RedisReplayer:
         Raises:
             StreamsError: the server did not answer, or refused. The rest is untouched.
         """
+        await self._layout.read()
         await self.forget_marks()
         loop = asyncio.get_running_loop()
         begin = loop.time()
@@ -109,17 +121,49 @@ class RedisReplayer:
         letter = await self._letters.find(place.partition, place.id)
         if letter is None:
             return None
-        partition = self.target(letter)
-        fields = _fields(letter, partition)
-        if partition == letter.partition:
-            entry_id = await self._replay_here(letter, fields)
-        else:
-            entry_id = await self._replay_there(letter, partition, fields)
+        partition, entry_id = self._appended.get(letter.name) or await self._append(letter)
+        if partition != letter.partition:
+            await self._letters.remove(letter.partition, [letter.id])
         if not entry_id:
             return None
         return Replayed(
             letter=letter.name, channel=letter.channel, partition=partition, entry_id=entry_id
         )
+
+    async def _append(self, letter: DeadLetter) -> tuple[int, str]:
+        """Append a letter's message where it belongs now; return where, and its id.
+
+        The id is empty if the letter is gone. A letter that lies elsewhere is not removed.
+        """
+        give_up_at = asyncio.get_running_loop().time() + RESIZE_SECONDS
+        while True:
+            partition = self.target(letter)
+            try:
+                entry_id = await self._append_to(partition, letter)
+            except StreamSealedError:
+                if asyncio.get_running_loop().time() > give_up_at:
+                    raise
+                entry_id = None
+            if entry_id is not None:
+                return partition, entry_id.decode()
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self._layout.read()
+
+    async def _append_to(self, partition: int, letter: DeadLetter) -> bytes | None:
+        """Append to a partition; None if the layout has changed since it was read."""
+        keys, fields = self._keys, _fields(letter, partition)
+        stream, generations = keys.stream(partition), keys.generations(partition)
+        generation = self._layout.view.generation
+        if partition == letter.partition:
+            names = [stream, keys.dead_letters(partition), generations]
+            script, subject = load_script("dead_letter_replay"), letter.id
+        else:
+            names = [stream, keys.replayed(partition), generations]
+            script, subject = load_script("replay_append"), letter.name
+        entry_id: bytes | None = await self._session.run_script(
+            script, names, [subject, generation, *fields]
+        )
+        return entry_id
 
     def target(self, letter: DeadLetter) -> int:
         """Return the partition where a letter's message belongs now.
@@ -137,40 +181,21 @@ class RedisReplayer:
         )
 
     async def forget_marks(self) -> None:
-        """Remove marks whose letters have been gone for long."""
+        """Remove marks whose letters have been gone for long, and note those that still count."""
         now = await self._letters.now()
-        for partition in range(self._layout.view.partition_count):
+        self._appended.clear()
+        for partition in range(self._layout.view.ever_count):
             key = self._keys.replayed(partition)
             flat = await self._session.run("HGETALL", key)
-            old = [
-                mark.decode()
-                for mark, entry_id in zip(flat[::2], flat[1::2], strict=True)
-                if id_parts(entry_id.decode())[0] / 1000 < now - MARK_SECONDS
-            ]
-            gone = [mark for mark in old if await self._letters.find(*parse_name(mark)) is None]
+            gone = []
+            for name, entry_id in zip(flat[::2], flat[1::2], strict=True):
+                mark, stored_id = name.decode(), entry_id.decode()
+                if await self._letters.find(*parse_name(mark)) is not None:
+                    self._appended[mark] = (partition, stored_id)
+                elif id_parts(stored_id)[0] / 1000 < now - MARK_SECONDS:
+                    gone.append(mark)
             for begin in range(0, len(gone), _MARKS_AT_ONCE):
                 await self._session.run("HDEL", key, *gone[begin : begin + _MARKS_AT_ONCE])
-
-    async def _replay_here(self, letter: DeadLetter, fields: Sequence[bytes]) -> str:
-        keys = self._keys
-        entry_id: bytes = await self._session.run_script(
-            load_script("dead_letter_replay"),
-            [keys.stream(letter.partition), keys.dead_letters(letter.partition)],
-            [letter.id, *fields],
-        )
-        return entry_id.decode()
-
-    async def _replay_there(
-        self, letter: DeadLetter, partition: int, fields: Sequence[bytes]
-    ) -> str:
-        keys = self._keys
-        entry_id: bytes = await self._session.run_script(
-            load_script("replay_append"),
-            [keys.stream(partition), keys.replayed(partition)],
-            [letter.name, *fields],
-        )
-        await self._letters.remove(letter.partition, [letter.id])
-        return entry_id.decode()
 
 
 def _fields(letter: DeadLetter, partition: int) -> list[bytes]:

@@ -154,7 +154,7 @@ async def test_mark_outlives_its_letter_and_goes_later(streams: Streams) -> None
     """A second replay that read the letter before it went finds the mark."""
     (letter,) = await _bury(streams, ELSEWHERE[0])
     await _replay(streams)
-    await streams.replayer._replay_there(letter, 1, [b"payload", b"again"])
+    await streams.replayer._append_to(1, letter)
     assert len(await _stream(streams, 1)) == 1
     key = streams.keys.replayed(1)
     await streams.replayer.forget_marks()
@@ -232,3 +232,44 @@ def test_what_is_no_name_is_refused(name: str) -> None:
     """Before Redis is asked."""
     with pytest.raises(ValueError, match="expected one such as"):
         parse_name(name)
+
+
+async def test_layout_that_changes_meanwhile_is_read_again(streams: Streams) -> None:
+    """A replay that goes by the count before a resize appends nothing to a wrong partition."""
+    moving = next(c for c in map(str, range(100)) if partition_of(c, 2) == 0 != partition_of(c, 3))
+    (letter,) = await _bury(streams, moving)
+    stale = streams.layout.view
+    view = await streams.resizer.begin(await streams.layout.read(), 3)
+    await streams.resizer.carry_on(view)
+    streams.layout.view = stale
+    assert await streams.replayer._append_to(0, letter) is None
+    outcome = await streams.replayer.replay(LetterPlace((0, 0), 0, letter.id))
+    assert outcome is not None
+    assert outcome.partition == partition_of(moving, 3)
+    assert await streams.dead_letters.list_page(0, 10) == []
+
+
+async def test_what_was_appended_before_a_resize_is_not_appended_after_it(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark of a replay that was killed counts wherever the channel lives now."""
+    moving = next(
+        c for c in map(str, range(100)) if partition_of(c, 2) == 1 and partition_of(c, 3) == 0
+    )
+    await _bury(streams, moving)
+
+    async def die(*arguments: object) -> int:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(streams.dead_letters, "remove", die)
+        with pytest.raises(ConnectionError):
+            await _replay(streams)
+    view = await streams.resizer.begin(await streams.layout.read(), 3)
+    await streams.resizer.carry_on(view)
+    (outcome,) = await _replay(streams)
+    assert outcome.partition == 1
+    assert await streams.dead_letters.list_page(0, 10) == []
+    entries = [await streams._session.run("XLEN", streams.keys.stream(p)) for p in range(3)]
+    # The first was read when it was buried; each stream has one marker.
+    assert entries == [2, 2, 1]

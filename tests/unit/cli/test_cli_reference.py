@@ -42,6 +42,7 @@ COMMANDS = {
     "config show",
     "config check",
     "config sample",
+    "doctor",
 }
 #: Commands that print no data: they serve, or print text that is data already.
 WITHOUT_JSON = {"up", "callback", "worker", "gateway", "centrifugo config", "centrifugo run"}

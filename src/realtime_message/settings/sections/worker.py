@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
+
 from realtime_message.settings.sections.option import Section, option
 
 
@@ -115,6 +117,13 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
             ge=0,
         ),
     ] = 0
+    registered_groups: Annotated[
+        list[str],
+        option(
+            "Consumer groups of other systems on the streams, as names or patterns such as audit*. "
+            "Trimming waits for every group; `rtm doctor` warns of those that do not stand here."
+        ),
+    ] = msgspec.field(default_factory=list)
     receipts_channel: Annotated[
         str,
         option(
