@@ -153,6 +153,35 @@ async def test_redis_that_dies_is_waited_for(project: Project) -> None:
     wait_until(lambda: set(map(tuple, _health(project).values())) == {("healthy",)}, 90)
 
 
+async def test_streams_on_a_cluster_survive_the_death_of_a_master(project: Project) -> None:
+    """Six nodes become a cluster by themselves; one master is killed under load."""
+    project.shell("./deploy/make-env")
+    with (project.folder / ".env").open("a", encoding="utf-8") as file:
+        file.write("STREAMS_REDIS_URL=redis+cluster://node-1:6379,node-2:6379,node-3:6379\n")
+    project.shell("docker compose --profile cluster up -d")
+    wait_until(lambda: "cluster is ready" in project.shell("docker compose logs cluster"), 90)
+    project.shell("docker compose up -d --wait")
+    secret = project.secret("CENTRIFUGO_TOKEN_HMAC_SECRET_KEY")
+    load = ChatLoad(project.url, secret, channels=8, writers=2, followers=0)
+    async with load.running():
+        await load.wait_for(80)
+        await asyncio.sleep(1.5)  # what is older has reached the replica
+        await asyncio.to_thread(project.shell, "docker compose kill -s KILL node-2")
+        await load.wait_for(80)
+        await asyncio.to_thread(project.shell, "docker compose start node-2")
+        await load.wait_for(80)
+    wait_until(
+        lambda: (
+            project.shell("docker compose logs worker").count(" says '") >= len(load.acknowledged)
+        ),
+        30,
+    )
+    remark(
+        f"compose with a cluster: a master killed, {len(load.acknowledged)} acknowledged and "
+        f"handled, {len(load.failures)} attempts repeated"
+    )
+
+
 async def test_key_of_the_tokens_is_changed_while_clients_write(project: Project) -> None:
     """The steps of the page: instance and replica are replaced in turn, nobody is refused."""
     project.shell("./deploy/make-env")

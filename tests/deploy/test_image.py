@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from realtime_message.centrifugo.tokens import make_connection_token
 from support.chat_load import ChatLoad
 from support.checker import Report, check, read_notes
 from support.containers import Podman
 from support.containers_site import HARDENED, Instance, Site, run_worker, stored
+from support.deploy_files import PROJECT
 from support.deploy_tests import only_when_asked
 from support.instance_process import SECRET
+from support.node_packages import install_node_packages, needs_node
 from support.remarks import remark
 from support.worker_process import wait_until
 
@@ -121,6 +126,36 @@ async def test_clients_chat_through_the_image_and_a_worker_handles(
     assert report.duplicates == 0
     assert load.missing() == []
     assert load.failures == []
+
+
+@needs_node
+async def test_javascript_client_reaches_a_worker_of_the_image(site: Site, tmp_path: Path) -> None:
+    """What npm centrifuge publishes comes back to it, and a worker handles it."""
+    instance = Instance(site)
+    instance.wait_until_healthy()
+    history = await asyncio.to_thread(run_worker, site, "worker", tmp_path)
+    token = make_connection_token(SECRET, "bob", ttl_seconds=600)
+    script = PROJECT / "tests/system/chat.mjs"
+    words = ["node", str(script), str(install_node_packages()), instance.url, token, "room:js"]
+    done = await asyncio.to_thread(
+        subprocess.run, [*words, "0", "1", "2"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    seen = [json.loads(line)["text"] for line in done.stdout.splitlines()]
+    assert seen == ["0", "1", "2"]
+    await asyncio.to_thread(_wait_until_handled, history, {("room:js", n) for n in range(3)})
+
+
+@pytest.mark.parametrize("limit", [4, 8])
+def test_too_few_processes_end_the_container_with_a_line(site: Site, limit: int) -> None:
+    """A PID limit below what an instance needs is told, and is no loop for ever."""
+    options = ("--pids-limit", str(limit), "-e", "RTM_REDIS__STARTUP_TIMEOUT_SECONDS=3")
+    Instance(site, options=options)
+    assert site.podman.wait(site.container("instance")) in (1, 3)
+    log = site.logs("instance")
+    assert re.search(r"[Rr]esource temporarily unavailable|can't start new thread|pthread", log), (
+        log
+    )
 
 
 async def test_stop_under_load_loses_nothing_acknowledged(site: Site, tmp_path: Path) -> None:
