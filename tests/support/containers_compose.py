@@ -100,7 +100,9 @@ class Docker:
     def start(self) -> Docker:
         """Start the engine, and wait until it answers."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        # What an earlier run left because the engine still held it.
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         words = ["dockerd", "--data-root", f"{self.folder}/data", "--exec-root"]
         words += [f"{self.folder}/exec", "--host", self.environment["DOCKER_HOST"]]
         words += ["--pidfile", f"{self.folder}/engine.pid"]

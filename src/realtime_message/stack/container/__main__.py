@@ -25,6 +25,7 @@ from realtime_message.stack.container.instance import (
     wanted_ports,
 )
 from realtime_message.stack.container.part_lines import open_log
+from realtime_message.stack.container.process_limit import check_process_limit
 from realtime_message.stack.container.redis_wait import wait_for_redis
 from realtime_message.stack.ending import run_to_exit_code
 from realtime_message.stack.gateway_launch import find_centrifugo
@@ -53,6 +54,7 @@ def _start(options: argparse.Namespace) -> int:
     check_instance(loaded)
     if gateway == CENTRIFUGO:
         find_centrifugo(os.environ)
+    check_process_limit()
     check_ports(wanted_ports(settings))
     folder = instance_folder(os.environ)
     _write_health_file(folder, settings)
