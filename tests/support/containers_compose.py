@@ -99,8 +99,7 @@ class Docker:
 
     def start(self) -> Docker:
         """Start the engine, and wait until it answers."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        # What an earlier run left because the engine still held it.
+        # An earlier engine may have left what could not be removed: a name of a network space.
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         words = ["dockerd", "--data-root", f"{self.folder}/data", "--exec-root"]
@@ -217,4 +216,6 @@ class Project:
 
     def close(self) -> None:
         """Remove everything, the data too."""
-        self.shell("docker compose --profile nginx down --volumes --timeout 5 || true")
+        self.shell(
+            "docker compose --profile nginx --profile cluster down --volumes --timeout 5 || true"
+        )
