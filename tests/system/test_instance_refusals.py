@@ -110,6 +110,19 @@ def test_login_that_does_not_do(redis: ValkeyServer, tmp_path: Path, login: str,
     assert login.partition(":")[2] not in output.replace("password", "")
 
 
+@pytest.mark.parametrize(
+    ("scheme", "name", "said"),
+    [("redis+cluster", "", "is no cluster"), ("redis+sentinel", "/primary", "is no Sentinel")],
+)
+def test_url_of_what_the_server_is_not(
+    redis: ValkeyServer, tmp_path: Path, scheme: str, name: str, said: str
+) -> None:
+    """A cluster's or Sentinel's URL that names one server is told at once."""
+    output = refused(f"{scheme}://127.0.0.1:{redis.port}{name}", tmp_path)
+    assert said in output
+    assert "waiting for Redis" not in output
+
+
 def test_redis_that_is_not_there(tmp_path: Path) -> None:
     """A line a second says so; at the deadline the last one says what to do."""
     url = f"redis://:hunter2@127.0.0.1:{free_port()}"
