@@ -8,6 +8,7 @@ may be a new one, so the set is fetched again for it, but not for each token tha
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from urllib.parse import urlsplit
@@ -51,10 +52,7 @@ async def fetch(url: str) -> bytes:
     Raises:
         OSError: it cannot be had in time, or is too large.
     """
-    # Imported here: most deployments have no key set.
-    import ssl  # noqa: PLC0415
-
-    import httpx  # noqa: PLC0415
+    import httpx  # noqa: PLC0415 - most deployments have no key set
 
     try:
         async with (
@@ -94,7 +92,9 @@ class KeySets:
     def __init__(
         self, endpoint: str, fetch: Fetch = fetch, clock: Callable[[], float] = monotonic
     ) -> None:
-        # Loaded now, so that a missing library is told of at the start.
+        # Loaded now: a missing library is told of at the start, and no token has to wait for them.
+        import httpx  # noqa: F401, PLC0415 - for fetch
+
         from realtime_message.centrifugo.public_keys import keys_of_set  # noqa: PLC0415
 
         self._read = keys_of_set

@@ -7,6 +7,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 
 from support.background import Background
@@ -126,3 +127,25 @@ def test_library_names_beside_the_user_do_no_harm(
     )
     assert "the wrong module" not in done.stderr
     assert "could not be reached" in done.stderr
+
+
+@pytest.mark.parametrize("source", ["file", "environment"])
+def test_gateway_has_the_secrets_of_the_settings(
+    source: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Whatever sets them: the server API knows its key, and the callback's secret is sent."""
+    if source == "file":
+        (tmp_path / "rtm.toml").write_text(
+            f'[gateway]\napi_key = "{KEY}"\n[callback]\nsecret = "{KEY}"\n'
+        )
+    else:
+        environment |= {"CENTRIFUGO_HTTP_API_KEY": KEY, "CENTRIFUGO_VAR_CALLBACK_SECRET": KEY}
+    process = Background([*RTM, "gateway"], tmp_path, environment)
+    try:
+        process.wait_for("gateway.ready", timeout_seconds=60)
+        url = f"http://127.0.0.1:{environment['RTM_GATEWAY__PORT']}/api/info"
+        answer = httpx.post(url, json={}, headers={"X-API-Key": KEY})
+        assert answer.status_code == 200
+        assert httpx.post(url, json={}).status_code == 401
+    finally:
+        process.kill()

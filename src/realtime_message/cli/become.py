@@ -11,26 +11,20 @@ if TYPE_CHECKING:
     from realtime_message.settings import LoadedSettings
 
 
-def become_part(
-    loaded: LoadedSettings,
-    name: str,
-    *arguments: str,
-    environment: Mapping[str, str] | None = None,
-) -> NoReturn:
+def become_part(loaded: LoadedSettings, name: str, *arguments: str) -> NoReturn:
     """Replace this process by a part. It keeps the process id, so signals reach it.
 
     Args:
         loaded: the settings that it gets, through its environment.
         name: the part.
         arguments: its own arguments.
-        environment: what else it gets; ours by default.
     """
     # Imported here: --help needs none of it.
     from realtime_message.settings.environment import environment_with  # noqa: PLC0415
     from realtime_message.stack.part_command import part_command  # noqa: PLC0415
 
     command = part_command(name, *arguments)
-    become(command, environment_with(environment or os.environ, loaded.chosen()))
+    become(command, environment_with(os.environ, loaded.chosen()))
 
 
 def become(command: list[str], environment: Mapping[str, str]) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +29,6 @@ def gateway(
     """Run the embedded gateway, for development and tests. Production runs Centrifugo itself."""
     # Imported here: --help needs none of it.
     from realtime_message.settings import check_settings  # noqa: PLC0415
-    from realtime_message.stack.gateway_launch import gateway_environment  # noqa: PLC0415
 
     loaded = effective_settings(settings, set_)
     arguments = []
@@ -38,5 +36,4 @@ def gateway(
         check_settings(loaded, "gateway")
     else:
         arguments = ["--config", str(config)]
-    environment = gateway_environment(loaded.settings, os.environ)
-    become_part(loaded, "gateway", *arguments, environment=environment)
+    become_part(loaded, "gateway", *arguments)

@@ -18,7 +18,7 @@ from realtime_message.app import App
 from realtime_message.app_import import import_app
 from realtime_message.settings import LoadedSettings, check_settings, load_settings
 from realtime_message.stack.ending import run_to_exit_code
-from realtime_message.stack.gateway_launch import write_configuration
+from realtime_message.stack.gateway_launch import gateway_environment, write_configuration
 from realtime_message.telemetry.logs import configure_logging
 
 
@@ -67,14 +67,16 @@ def _gateway(loaded: LoadedSettings, options: argparse.Namespace) -> int | None:
     )
     from realtime_message.gateway.server import run_gateway  # noqa: PLC0415 - this part only
 
+    # Its secrets come from our settings, whatever they were set by.
+    environment = gateway_environment(loaded.settings, os.environ)
     if options.config is not None:
-        configuration = read_configuration(options.config, os.environ)
+        configuration = read_configuration(options.config, environment)
     else:
         check_settings(loaded, "gateway")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "centrifugo.json"
             write_configuration(loaded.settings, file)
-            configuration = read_configuration(file, os.environ)
+            configuration = read_configuration(file, environment)
     return run_gateway(configuration)
 
 
