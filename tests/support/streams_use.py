@@ -116,7 +116,7 @@ async def resize_once(streams: Streams) -> None:
         keeper = streams.gatekeeper(lease)
         await keeper.note_drained(view.generation)
         markers.append((keeper, marker))
-    assert await streams.resizer.are_drained(view)
+    assert not await streams.resizer.undrained(view)
     for keeper, marker in markers:
         await keeper.bring_parked(view)
         await keeper.open(marker, view.generation)

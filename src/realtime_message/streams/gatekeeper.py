@@ -57,7 +57,7 @@ class RedisGatekeeper:
 
     async def bring_parked(self, view: LayoutView) -> None:
         """Bring over the parked channels that belong here now. See Gatekeeper."""
-        former = [p for p in range(view.previous_count) if p != self._partition]
+        former = [p for p in view.sources_of(self._partition) if p != self._partition]
         for partition, states in zip(former, await self._states(former), strict=True):
             for channel in states:
                 if partition_of(channel.decode(), view.partition_count) == self._partition:

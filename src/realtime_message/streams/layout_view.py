@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -79,6 +80,16 @@ class LayoutView(msgspec.Struct, frozen=True, kw_only=True):
     def ever_count(self) -> int:
         """How many partitions have ever been in use: dead letters may lie in any of them."""
         return max(self.partition_count, *(former.count for former in self.former_counts), 0)
+
+    def sources_of(self, partition: int) -> list[int]:
+        """Return the partitions of the count before whose channels may live in one now.
+
+        A hash with the remainder p by the one count and q by the other leaves the same remainder,
+        that of p and of q, by every divisor that both counts have. So after a doubling each
+        partition gets channels from one partition only.
+        """
+        divisor = math.gcd(self.partition_count, self.previous_count)
+        return [q for q in range(self.previous_count) if (q - partition) % divisor == 0]
 
     @property
     def standing_seconds(self) -> float:

@@ -70,11 +70,13 @@ class Resizer:
         Raises:
             StreamsError: the server did not answer, or refused.
         """
+        # The partitions remember generations, too, should the layout have been deleted.
+        known = await self._reached("unsealed", max(view.ever_count, count))
         await self._layout.change(
             view,
             phase=Phase.sealing.value,
             target_count=count,
-            last_generation=view.last_generation + 1,
+            last_generation=max(view.last_generation, *known) + 1,
         )
         return await self._layout.read()
 
@@ -174,9 +176,9 @@ class Resizer:
                 cut_off=cut_off,
             )
 
-    async def are_drained(self, view: LayoutView) -> bool:
-        """Whether every partition of the count before is handled up to its marker."""
-        return not await self.lagging(view, "drained")
+    async def undrained(self, view: LayoutView) -> list[int]:
+        """Return the partitions of the count before that are not handled up to their markers."""
+        return await self._lagging(view.generation, "drained", view.previous_count)
 
     async def finish(self, view: LayoutView) -> bool:
         """Store `stable` if every partition goes on behind its marker; return whether it does.
@@ -184,7 +186,7 @@ class Resizer:
         Raises:
             StreamsError: the server did not answer, or refused.
         """
-        if await self.lagging(view, "opened"):
+        if await self._lagging(view.generation, "opened", view.partition_count):
             return False
         if await self._layout.change(view, phase=Phase.stable.value, previous_count=0):
             _log.info(
@@ -194,13 +196,20 @@ class Resizer:
             )
         return True
 
-    async def lagging(self, view: LayoutView, field: Literal["drained", "opened"]) -> list[int]:
-        """Return the partitions that have not come so far: `drained` or `opened`."""
-        count = view.previous_count if field == "drained" else view.partition_count
+    async def _lagging(
+        self, generation: int, field: Literal["drained", "opened"], count: int
+    ) -> list[int]:
+        """Return the partitions that have not come so far."""
+        reached = await self._reached(field, count)
+        return [partition for partition, number in enumerate(reached) if number < generation]
+
+    async def _reached(
+        self, field: Literal["drained", "opened", "unsealed"], count: int
+    ) -> list[int]:
         replies = await self._session.call(
-            *[("HGET", self._keys.generations(p), field) for p in range(count)]
+            *[("HGET", self._keys.generations(partition), field) for partition in range(count)]
         )
         for reply in replies:
             if isinstance(reply, StreamsError):
                 raise reply
-        return [p for p, reply in enumerate(replies) if int(reply or 0) < view.generation]
+        return [int(reply or 0) for reply in replies]

@@ -31,8 +31,8 @@ class ResizeStore(Protocol):
         """Return the layout as it is now. Raises StreamsError."""
         ...
 
-    async def are_drained(self, view: LayoutView) -> bool:
-        """Whether every partition of the count before is handled up to its marker."""
+    async def undrained(self, view: LayoutView) -> list[int]:
+        """Return the partitions of the count before that are not handled up to their markers."""
         ...
 
     async def finish(self, view: LayoutView) -> bool:

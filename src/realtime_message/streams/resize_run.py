@@ -107,7 +107,7 @@ class ResizeRun:
         give_up_at = loop.time() + timeout_seconds
         told: list[int] = []
         while view.phase is Phase.draining and loop.time() < give_up_at:
-            lagging = await self._resizer.lagging(view, "drained")
+            lagging = await self._resizer.undrained(view)
             if lagging != told:
                 told = lagging
                 self._tell(view, waiting_for=tuple(lagging))

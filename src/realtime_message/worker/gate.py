@@ -1,8 +1,9 @@
 """Holds back what comes behind the marker of a resize until all before the markers is handled.
 
 A channel whose partition has changed has older messages in the partition where it lived before. So
-nothing behind a marker is handed out before every partition of the former count is handled up to
-its own. The marker stays pending all the while: whoever takes the partition over meets it first.
+nothing behind a marker is handed out before every partition from which channels may have come is
+handled up to its own. The marker stays pending all the while: whoever takes the partition over
+meets it first.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Gate:
                 raise _Closed
             await self._keeper.note_drained(marker.generation)
             self._has_noted = True
-        if not await self._watch.are_drained(view):
+        if not (await self._watch.undrained(view)).isdisjoint(view.sources_of(held.number)):
             raise _Closed
         await self._keeper.bring_parked(view)
         await self._keeper.open(marker.id, marker.generation)

@@ -39,10 +39,10 @@ class ResizeWatch:
         self._asking = asyncio.Lock()
         self._view: LayoutView | None = None
         self._asked_at = 0.0
-        #: The generation whose partitions of the count before are known to be drained, and when it
-        #: was asked last.
-        self._drained_generation = -1
-        self._drained_asked_at = 0.0
+        #: Of which generation it was asked last which partitions are not drained, the answer, and
+        #: when.
+        self._undrained: tuple[int, frozenset[int]] = (-1, frozenset())
+        self._undrained_asked_at = 0.0
         self._seeing_through: asyncio.Task[None] | None = None
         self._is_failing = False
 
@@ -55,23 +55,21 @@ class ResizeWatch:
                 self._asked_at = now
             return self._view
 
-    async def are_drained(self, view: LayoutView) -> bool:
-        """Whether all partitions of the count before are handled up to their markers.
+    async def undrained(self, view: LayoutView) -> frozenset[int]:
+        """Return the partitions of the count before that are not handled up to their markers.
 
         Raises:
             StreamsError: the streams did not answer.
         """
         async with self._asking:
             now = self._clock()
-            if self._drained_generation == view.generation:
-                return True
-            if now - self._drained_asked_at < _FRESH_SECONDS:
-                return False
-            self._drained_asked_at = now
-            if not await self._store.are_drained(view):
-                return False
-            self._drained_generation = view.generation
-            return True
+            generation, undrained = self._undrained
+            is_old = now - self._undrained_asked_at >= _FRESH_SECONDS
+            if generation != view.generation or (undrained and is_old):
+                undrained = frozenset(await self._store.undrained(view))
+                self._undrained = (view.generation, undrained)
+                self._undrained_asked_at = now
+            return undrained
 
     def notice(self, view: LayoutView) -> None:
         """Take in a layout; one with a resize under way is watched until that is over."""

@@ -19,10 +19,10 @@ class MemoryResizeStore:
         """Return the layout."""
         return self._view
 
-    async def are_drained(self, view: LayoutView) -> bool:
-        """Return True: nothing is under way."""
+    async def undrained(self, view: LayoutView) -> list[int]:
+        """Return none: nothing is under way."""
         del view
-        return True
+        return []
 
     async def finish(self, view: LayoutView) -> bool:
         """Return True: nothing is under way."""
