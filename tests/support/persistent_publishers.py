@@ -30,6 +30,7 @@ class PersistentPublishers:
         ports: where the callback services listen.
         clients: how many publish at once.
         with_ids: whether messages carry an id; without one a resend is another message.
+        pause_seconds: how long each client waits before its next message.
 
     Attributes:
         acknowledged: for each channel the replies' data, in the order of the messages.
@@ -38,8 +39,11 @@ class PersistentPublishers:
         wrong: what must never happen.
     """
 
-    def __init__(self, *ports: int, clients: int = 8, with_ids: bool = True) -> None:
+    def __init__(
+        self, *ports: int, clients: int = 8, with_ids: bool = True, pause_seconds: float = 0.0
+    ) -> None:
         self._ports = ports
+        self._pause_seconds = pause_seconds
         self._with_ids = with_ids
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -97,6 +101,7 @@ class PersistentPublishers:
             body = publish_body(data, channel=channel)
             if self._publish(channel, body, self._ports[attempt % len(self._ports)]):
                 number, attempt = number + 1, 0
+                time.sleep(self._pause_seconds)
             else:
                 attempt += 1
                 time.sleep(RESEND_SECONDS)

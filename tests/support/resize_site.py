@@ -13,14 +13,19 @@ from typing import Self
 import msgspec
 
 from realtime_message.settings import RedisSettings
-from support.callback_process import CallbackProcesses
+from support.callback_process import TOKEN_SECRET, CallbackProcesses
 from support.checker import Report, Sent, check, read_notes
 from support.fleet import Fleet
 from support.persistent_publishers import PersistentPublishers
 from support.valkey_server import ValkeyServer
 from support.worker_process import wait_until
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 120.0
+#: Enough load to meet every moment of a resize, and little enough for a busy machine.
+PAUSE_SECONDS = 0.04
+#: This is about order and loss, not about how soon a starved process is given up.
+PATIENT = {"RTM_REDIS__COMMAND_TIMEOUT_SECONDS": "2.5", "RTM_CALLBACK__DEADLINE_SECONDS": "2.8"}
+LEASE_SECONDS = 6.0
 
 
 class ResizeSite:
@@ -50,7 +55,7 @@ class ResizeSite:
             redis.url,
             redis.prefix,
             processes=2,
-            environment={"RTM_REDIS__PARTITION_COUNT": str(redis.partition_count)},
+            environment={"RTM_REDIS__PARTITION_COUNT": str(redis.partition_count), **PATIENT},
         )
         self._clients = clients
         self._workers = workers
@@ -59,9 +64,11 @@ class ResizeSite:
 
     def __enter__(self) -> Self:
         for _ in range(self._workers):
-            self.fleet.start()
+            self.start_worker()
         self.callback.__enter__()
-        self.publishers = PersistentPublishers(self.callback.port, clients=self._clients)
+        self.publishers = PersistentPublishers(
+            self.callback.port, clients=self._clients, pause_seconds=PAUSE_SECONDS
+        )
         self.publishers.__enter__()
         self.publishers.wait_for_more(100)
         return self
@@ -90,7 +97,8 @@ class ResizeSite:
                 "REDIS_URL": self.redis.url,
                 "RTM_REDIS__PREFIX": self.redis.prefix,
                 "RTM_REDIS__PARTITION_COUNT": str(self.redis.partition_count),
-                "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY": "a-secret-of-enough-characters-for-hmac",
+                "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY": TOKEN_SECRET,
+                **PATIENT,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -123,10 +131,14 @@ class ResizeSite:
             lambda: f"{self.layout}: {self.fleet._logs()}",
         )
 
+    def start_worker(self) -> None:
+        """Start one more worker and wait until it works."""
+        self.fleet.start(lease_seconds=LEASE_SECONDS)
+
     def kill_worker(self) -> None:
         """SIGKILL the oldest worker, and start another one."""
         self.fleet.kill(self.fleet.workers[0])
-        self.fleet.start()
+        self.start_worker()
 
     def kill_callback(self) -> None:
         """SIGKILL one of the callback's processes; another one takes its place."""

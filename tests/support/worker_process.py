@@ -86,7 +86,7 @@ class WorkerProcess:
             if line.get("event") == event and all(line.get(k) == v for k, v in fields.items())
         ]
 
-    def wait_until_said(self, event: str, timeout_seconds: float = 20.0) -> None:
+    def wait_until_said(self, event: str, timeout_seconds: float = 60.0) -> None:
         """Wait for a log line; its whole log is in the failure's text."""
         wait_until(
             lambda: bool(self.said(event)),

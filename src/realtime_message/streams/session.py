@@ -70,6 +70,8 @@ class Session:
             StreamsUnavailableError: no connection or no answer; whether they were done is unknown.
             StreamsRefusedError: the login was refused.
         """
+        if not commands:
+            return []  # or a reply would be waited for that nothing brings
         await self._connector.identify()
         cluster = self._connector.cluster
         if cluster is None:

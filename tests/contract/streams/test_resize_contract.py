@@ -353,3 +353,9 @@ async def test_order_is_kept_while_resends_are_looked_for(streams: Streams, othe
     appended = [n + 1 for n, o in enumerate(publisher.outcomes) if isinstance(o, Appended)]
     assert stored == sorted(stored) == appended
     assert len(stored) >= 200
+
+
+async def test_asking_for_nothing_is_answered(streams: Streams) -> None:
+    """No commands, no replies, and the connection is as good as before."""
+    assert await streams._session.call() == []
+    assert await streams.resizer.undrained(await streams.layout.read()) == []
