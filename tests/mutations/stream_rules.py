@@ -236,7 +236,7 @@ STREAM_RULES = (
         "redis.call('SET', dedup, id .. ' ' .. reply, 'PX', window_ms)",
         "redis.call('SET', dedup, id .. ' ' .. reply)",
         "ids are kept for ever and fill the memory",
-        APPEND,
+        ("tests/docs/test_keys_page.py",),
     ),
     Mutation(
         "dedup.one_key_for_all",
