@@ -133,18 +133,17 @@ async def _send(
             "data": {"text": text},
         }
     )
-    writer.write(
-        (
-            "POST /centrifugo/publish HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Content-Length: {len(body)}\r\nContent-Type: application/json\r\n"
-            f"X-Callback-Secret: {SECRET}\r\n\r\n{body}"
-        ).encode()
+    request = (
+        "POST /centrifugo/publish HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Content-Length: {len(body)}\r\nContent-Type: application/json\r\n"
+        f"X-Callback-Secret: {SECRET}\r\n\r\n{body}"
     )
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-    answer = await reader.readexactly(length)
-    if b'"result"' not in answer:
-        sys.exit(f"refused: {answer!r}")
+    answer = b""
+    while b'"result"' not in answer:  # a machine that is too busy costs a resend
+        writer.write(request.encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        answer = await reader.readexactly(length)
     idle.put_nowait((reader, writer))
 
 
