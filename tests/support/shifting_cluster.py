@@ -110,7 +110,8 @@ class ShiftingCluster:
             asyncio.get_running_loop().call_soon(wire.drop, "was lost")
         elif kind == "refuse":
             node = self._random.choice(NODES)
-            self._refused ^= {node}
+            self._refused.add(node)
+            asyncio.get_running_loop().call_later(0.03, self._refused.discard, node)
         elif kind == "down":
             self._is_down = True
             asyncio.get_running_loop().call_later(0.02, setattr, self, "_is_down", False)

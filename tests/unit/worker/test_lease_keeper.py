@@ -1,5 +1,6 @@
 """The lease keeper by a clock of the test's own."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from realtime_message.errors import StreamsUnavailableError
@@ -221,3 +222,32 @@ def test_thread_survives_an_outage() -> None:
     keeper.stop()
     assert state.held_until > 0
     assert hold.is_held
+
+
+async def test_lease_whose_node_is_silent_costs_no_other_one() -> None:
+    """What is known of no lease is asked for again soon; those that are renewed stay."""
+    keeping = Keeping()
+    hold = await keeping.acquire()
+    lease = await keeping.streams.leases.acquire(1, "me", LEASE_SECONDS)
+    assert lease is not None
+    until = keeping.keeper.reliable_until(keeping.clock.now)
+    silent = LeaseHold(lease, until, keeping.clock, lambda: None)
+    keeping.keeper.add(silent)
+    renewer = keeping.streams.renewer()
+
+    class HalfSilent:
+        """Renews partition 0 and hears nothing of partition 1."""
+
+        def renew(self, leases: Sequence[Lease], duration_seconds: float) -> Sequence[bool | None]:
+            return [
+                renewer.renew([lease], duration_seconds)[0] if lease.partition == 0 else None
+                for lease in leases
+            ]
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    keeping.keeper._renewer = HalfSilent()
+    keeping.pass_time(LEASE_SECONDS * 2)
+    assert hold.is_held
+    assert silent.is_lost
