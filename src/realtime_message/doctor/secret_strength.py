@@ -19,6 +19,7 @@ _PATHS = (
     "gateway.previous_api_key",
     "subscription_tokens.hmac_secret_key",
 )
+_IN_URL = "the password in redis.url"
 _MAKE = "`openssl rand -hex 32` makes one"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -32,13 +33,15 @@ def review_secrets(loaded: LoadedSettings) -> Iterator[Finding]:
     secrets = {path: str(loaded.value(path)) for path in _PATHS if loaded.value(path)}
     password = unquote(urlsplit(settings.redis.url).password or "")
     if password:
-        secrets["the password in redis.url"] = password
+        secrets[_IN_URL] = password
     for path, secret in secrets.items():
         fault = weakness(secret)
         if not fault and len(secret) < MIN_SECRET_CHARACTERS and path != "callback.token_secret":
             fault = f"has fewer than {MIN_SECRET_CHARACTERS} characters"
         if fault:
-            yield error(f"{path} {fault}", "it can be guessed", f"use one of your own; {_MAKE}")
+            # Redis' port is not for the world; the others guard what is.
+            tell = warning if path == _IN_URL else error
+            yield tell(f"{path} {fault}", "it can be guessed", f"use one of your own; {_MAKE}")
     yield from _used_twice(secrets)
     yield from _missing(loaded)
 

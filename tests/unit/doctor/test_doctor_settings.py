@@ -42,6 +42,10 @@ def test_good_secrets_are_not_mentioned() -> None:
             {"redis__url": f"redis://:{OTHER}@db:6379"},
             "gateway.api_key and the password in redis.url are the same secret",
         ),
+        (
+            {"redis__url": "redis://:hunter2@db:6379"},
+            "warning: the password in redis.url has fewer than 8",
+        ),
         ({"callback__host": "0.0.0.0"}, "warning: callback.secret is empty, and"),
         ({"gateway__api_key": ""}, "warning: gateway.api_key is empty"),
         ({"redis__url": "redis://db:6379"}, "warning: redis.url has no password"),
