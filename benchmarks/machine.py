@@ -47,17 +47,7 @@ def running(
     command: Sequence[str], *, port: int, environment: Mapping[str, str], core: int | None = None
 ) -> Iterator[int]:
     """Run a server while the block runs, on one core if one is named; yield its pid."""
-    with process(command, environment, core) as started:
-        _wait_for_port(port, started)
-        yield started.pid
-
-
-@contextlib.contextmanager
-def process(
-    command: Sequence[str], environment: Mapping[str, str], core: int | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program while the block runs, on one core if one is named."""
-    started = subprocess.Popen(
+    process = subprocess.Popen(
         command,
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
@@ -65,16 +55,17 @@ def process(
     )
     try:
         if core is not None:
-            os.sched_setaffinity(started.pid, {core})
-        yield started
+            os.sched_setaffinity(process.pid, {core})
+        _wait_for_port(port, process)
+        yield process.pid
     finally:
-        started.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
         try:
-            started.wait(20)
+            process.wait(20)
         except subprocess.TimeoutExpired:
-            for pid in family(started.pid):
+            for pid in family(process.pid):
                 os.kill(pid, signal.SIGKILL)
-            started.wait()
+            process.wait()
 
 
 def family(pid: int) -> list[int]:

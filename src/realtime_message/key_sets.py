@@ -11,13 +11,16 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from realtime_message.centrifugo.signatures import SignedToken, VerificationKey
 from realtime_message.centrifugo.token_errors import InvalidTokenError, KeysUnavailableError
 from realtime_message.centrifugo.token_keys import TokenKeys
 from realtime_message.centrifugo.tokens import TokenVerifier
 from realtime_message.telemetry.logs import get_logger
+
+if TYPE_CHECKING:
+    from realtime_message.centrifugo.signatures import TokenKey
 
 #: Centrifugo's lifetime of a key.
 LIFETIME_SECONDS = 3600.0
@@ -95,27 +98,28 @@ class KeySets:
         # Loaded now: a missing library is told of at the start, and no token has to wait for them.
         import httpx  # noqa: F401, PLC0415 - for fetch
 
-        from realtime_message.centrifugo.public_keys import keys_of_set  # noqa: PLC0415
+        from realtime_message.centrifugo import signatures  # noqa: PLC0415
 
-        self._read = keys_of_set
+        signatures.require_public_keys()
+        self._read = signatures.keys_of_set
         self._endpoint = endpoint
         self._fetch = fetch
         self._clock = clock
         self._sets: dict[str, _KeySet] = {}
 
-    async def find(self, token: SignedToken, groups: Mapping[str, str]) -> VerificationKey:
-        """Return the key that a token names.
+    async def find(self, key_id: str, groups: Mapping[str, str]) -> TokenKey:
+        """Return the key that a token names, by its id.
 
         Raises:
             InvalidTokenError: it names none, or none that is there.
             KeysUnavailableError: the set cannot be fetched.
         """
-        if not token.key_id:
+        if not key_id:
             raise InvalidTokenError("the token names no key (kid)")
         url = self._url(groups)
         if url not in self._sets:
             self._sets[url] = _KeySet(url, self._fetch, self._read, self._clock)
-        return await self._sets[url].find(token.key_id)
+        return await self._sets[url].find(key_id)
 
     def _url(self, groups: Mapping[str, str]) -> str:
         url = self._endpoint
@@ -134,20 +138,20 @@ class _KeySet:
         self,
         url: str,
         fetch: Fetch,
-        read: Callable[[bytes], Mapping[str, VerificationKey]],
+        read: Callable[[bytes], Mapping[str, TokenKey]],
         clock: Callable[[], float],
     ) -> None:
         self._url = url
         self._fetch = fetch
         self._read = read
         self._clock = clock
-        self._keys: Mapping[str, VerificationKey] = {}
+        self._keys: Mapping[str, TokenKey] = {}
         self._fetched_at: float | None = None
         self._ask_again_at = float("-inf")
         self._failure = ""
         self._fetching: asyncio.Task[None] | None = None
 
-    async def find(self, key_id: str) -> VerificationKey:
+    async def find(self, key_id: str) -> TokenKey:
         key = self._current(key_id)
         if key is None or self._age() > REFRESH_AFTER_SECONDS:
             fetching = self._ask()
@@ -161,7 +165,7 @@ class _KeySet:
             raise KeysUnavailableError(f"the keys of tokens cannot be fetched: {self._failure}")
         raise InvalidTokenError("the token names a key that is not in the key set")
 
-    def _current(self, key_id: str) -> VerificationKey | None:
+    def _current(self, key_id: str) -> TokenKey | None:
         return self._keys.get(key_id) if self._age() < LIFETIME_SECONDS else None
 
     def _age(self) -> float:

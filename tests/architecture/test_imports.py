@@ -32,6 +32,7 @@ OWNED = {
     "redis": "streams",
     "hiredis": "streams",
     "cryptography": "centrifugo",
+    "jwt": "centrifugo",
     "typer": "cli",
     "rich": "cli",
 }

@@ -14,8 +14,6 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from realtime_message.centrifugo.signatures import SignedToken
-
 
 class KeyPair:
     """A private key and what others see of it.
@@ -68,7 +66,12 @@ class KeyPair:
 
 
 def _generate(algorithm: str) -> Any:
-    curves = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
+    curves = {
+        "ES256": ec.SECP256R1,
+        "ES256K": ec.SECP256K1,
+        "ES384": ec.SECP384R1,
+        "ES512": ec.SECP521R1,
+    }
     if algorithm in curves:
         return ec.generate_private_key(curves[algorithm]())
     if algorithm == "EdDSA":
@@ -148,8 +151,3 @@ class ScriptedFetch:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-
-def naming(key_id: str) -> SignedToken:
-    """Return a token of which only the key's id counts."""
-    return SignedToken(algorithm="RS256", key_id=key_id, signed=b"", payload=b"", signature=b"")

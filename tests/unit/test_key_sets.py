@@ -17,7 +17,7 @@ from realtime_message.key_sets import (
     KeySets,
     fetch,
 )
-from support.token_keys import KeyPair, KeySetServer, ScriptedFetch, naming
+from support.token_keys import KeyPair, KeySetServer, ScriptedFetch
 
 ONE, TWO = KeyPair("ES256", "one"), KeyPair("ES256", "two")
 URL = "http://keys.example/set"
@@ -49,33 +49,33 @@ def sets(network, clock):
 async def test_set_is_fetched_once(sets, network):
     """A thousand tokens at once cost one fetch."""
     network.gate.clear()
-    finding = [asyncio.create_task(sets.find(naming("one"), {})) for _ in range(1000)]
+    finding = [asyncio.create_task(sets.find("one", {})) for _ in range(1000)]
     await asyncio.sleep(0)
     network.gate.set()
     keys = await asyncio.gather(*finding)
-    await sets.find(naming("one"), {})
+    await sets.find("one", {})
     assert network.urls == [URL]
     assert len(set(map(id, keys))) == 1
 
 
 async def test_unknown_key_makes_the_set_be_fetched_again_but_rarely(sets, network, clock):
     """A new key is found; tokens with made-up ids do not turn us against the key server."""
-    await sets.find(naming("one"), {})
+    await sets.find("one", {})
     network.keys(ONE.jwk(), TWO.jwk())
     for number in range(100):
         with pytest.raises(InvalidTokenError) as caught:
-            await sets.find(naming(f"made up {number}"), {})
+            await sets.find(f"made up {number}", {})
         assert not isinstance(caught.value, KeysUnavailableError)
     assert len(network.urls) == 1
     clock.now += PAUSE_SECONDS
-    assert await sets.find(naming("two"), {})
+    assert await sets.find("two", {})
     assert len(network.urls) == 2
 
 
 async def test_token_that_names_no_key_is_invalid(sets, network):
     """As in Centrifugo; no key is tried on the off chance."""
     with pytest.raises(InvalidTokenError, match="kid"):
-        await sets.find(naming(""), {})
+        await sets.find("", {})
     assert not network.urls
 
 
@@ -84,11 +84,11 @@ async def test_server_that_is_down_is_no_verdict(sets, network, clock):
     network.answer = OSError("connection refused")
     for _ in range(10):
         with pytest.raises(KeysUnavailableError, match="connection refused"):
-            await sets.find(naming("one"), {})
+            await sets.find("one", {})
     assert len(network.urls) == 1
     clock.now += FAILURE_PAUSE_SECONDS
     network.keys(ONE.jwk())
-    assert await sets.find(naming("one"), {})
+    assert await sets.find("one", {})
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b'{"keys": 1}'])
@@ -96,51 +96,51 @@ async def test_answer_that_is_no_set_is_no_verdict(sets, network, answer):
     """The page of a proxy in between, say."""
     network.answer = answer
     with pytest.raises(KeysUnavailableError, match="no key set"):
-        await sets.find(naming("one"), {})
+        await sets.find("one", {})
 
 
 async def test_keys_are_renewed_before_they_end(sets, network, clock):
     """In the background: nobody waits, and an outage is bridged."""
-    await sets.find(naming("one"), {})
+    await sets.find("one", {})
     clock.now += REFRESH_AFTER_SECONDS + 1
     network.gate.clear()
-    assert await sets.find(naming("one"), {})  # does not wait for the fetch
+    assert await sets.find("one", {})  # does not wait for the fetch
     await asyncio.sleep(0)
     assert len(network.urls) == 2
     network.answer = OSError("down")
     network.gate.set()
     await asyncio.sleep(0.01)
-    assert await sets.find(naming("one"), {})
+    assert await sets.find("one", {})
 
 
 async def test_old_keys_are_not_used(sets, network, clock):
     """A key that was withdrawn long ago must not live on because its server is down."""
-    await sets.find(naming("one"), {})
+    await sets.find("one", {})
     clock.now += LIFETIME_SECONDS
     network.answer = OSError("down")
     with pytest.raises(KeysUnavailableError):
-        await sets.find(naming("one"), {})
+        await sets.find("one", {})
 
 
 async def test_withdrawn_key_ends_with_the_next_fetch(sets, network, clock):
     """A set replaces the one before as a whole."""
-    await sets.find(naming("one"), {})
+    await sets.find("one", {})
     network.keys(TWO.jwk())
     clock.now += PAUSE_SECONDS
-    await sets.find(naming("two"), {})
+    await sets.find("two", {})
     with pytest.raises(InvalidTokenError):
-        await sets.find(naming("one"), {})
+        await sets.find("one", {})
 
 
 async def test_who_gives_up_does_not_end_the_fetch(sets, network):
     """A request's deadline passes; the next one finds the keys."""
     network.gate.clear()
-    first = asyncio.create_task(sets.find(naming("one"), {}))
+    first = asyncio.create_task(sets.find("one", {}))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     network.gate.set()
-    assert await sets.find(naming("one"), {})
+    assert await sets.find("one", {})
     assert len(network.urls) == 1
 
 
@@ -196,7 +196,7 @@ def server():
 async def test_set_comes_over_http(server):
     """Redirects and all that is HTTP's are the library's."""
     server.serve(ONE.jwk())
-    assert await KeySets(f"{server.url}/keys").find(naming("one"), {})
+    assert await KeySets(f"{server.url}/keys").find("one", {})
 
 
 @pytest.mark.parametrize("fault", ["status", "missing", "size", "closed", "silent"])

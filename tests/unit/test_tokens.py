@@ -174,7 +174,7 @@ def test_broken_public_key_is_named():
 def test_key_of_another_kind_is_named():
     """An RSA key in the place of the ECDSA key would verify nothing."""
     pem = public_pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
-    with pytest.raises(ValueError, match="ecdsa_public_key: it is not an elliptic curve's key"):
+    with pytest.raises(ValueError, match="ecdsa_public_key: it is no PEM with a public key of"):
         TokenVerifier(TokenKeys(ecdsa_public_key=pem))
 
 

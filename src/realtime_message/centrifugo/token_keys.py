@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
-from realtime_message.centrifugo.signatures import HmacKey, SignedToken, VerificationKey
 from realtime_message.centrifugo.token_claims import Claims
 from realtime_message.centrifugo.token_errors import InvalidTokenError
+
+if TYPE_CHECKING:
+    from realtime_message.centrifugo.signatures import TokenKey
 
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 # One group of the Python kind or of the Go kind, without a group inside.
@@ -54,11 +56,11 @@ class TokenKeys(msgspec.Struct, frozen=True, kw_only=True):
 class KeySource(Protocol):
     """Finds the public key that a token names."""
 
-    async def find(self, token: SignedToken, groups: Mapping[str, str]) -> VerificationKey:
+    async def find(self, key_id: str, groups: Mapping[str, str]) -> TokenKey:
         """Return the key.
 
         Args:
-            token: what names it.
+            key_id: its id; empty if the token names none.
             groups: what the named groups of the regular expressions matched, for the URL.
 
         Raises:
@@ -129,50 +131,46 @@ class GivenKeys:
         keys: the options.
 
     Raises:
-        ValueError: a key is not a PEM of its kind.
+        ValueError: a key is not a PEM of its kind, or too short.
         ConfigurationError: a public key is configured, and the library for it is missing.
     """
 
     def __init__(self, keys: TokenKeys) -> None:
-        self._keys: list[VerificationKey] = []
-        if keys.hmac_secret_key:
-            self._keys.append(HmacKey(keys.hmac_secret_key))
-        if keys.rsa_public_key or keys.ecdsa_public_key:
-            self._add_public_keys(keys)
-        previous = keys.hmac_previous_secret_key
-        self._previous = HmacKey(previous) if previous else None
+        self._secret = keys.hmac_secret_key
+        self._previous_secret = keys.hmac_previous_secret_key
         self._previous_until = keys.hmac_previous_secret_key_valid_until
+        self._public_keys = list(_public_keys(keys))
 
-    def _add_public_keys(self, keys: TokenKeys) -> None:
-        # Imported here: 9 MB that a process without such keys need not have.
-        from realtime_message.centrifugo.public_keys import ecdsa_key, rsa_key  # noqa: PLC0415
-
-        for option, pem, load in (
-            ("rsa_public_key", keys.rsa_public_key, rsa_key),
-            ("ecdsa_public_key", keys.ecdsa_public_key, ecdsa_key),
-        ):
-            if pem:
-                try:
-                    self._keys.append(load(pem))
-                except ValueError as error:
-                    raise ValueError(f"{option}: {error}") from None
-
-    def check(self, token: SignedToken, moment: float) -> None:
-        """Check a token's signature.
+    def verified_payload(self, text: str, moment: float) -> bytes:
+        """Return a token's payload if one of the keys signed it.
 
         Raises:
-            InvalidTokenError: no key verifies it.
+            InvalidTokenError: none did, or it is no token.
+            KeysUnavailableError: a secret is none: it has the form of a public key.
         """
-        keys = list(self._keys)
-        if self._previous and (self._previous_until == 0 or moment <= self._previous_until):
-            keys.append(self._previous)
-        fitting = [key for key in keys if key.can_verify(token.algorithm)]
-        if not fitting:
-            raise InvalidTokenError(
-                f"the token is not valid: no key for {token.algorithm} is configured"
-            )
-        if not any(key.verifies(token) for key in fitting):
-            raise InvalidTokenError("the token is not valid: it is not signed with a key of ours")
+        # Imported with the first token: 9 MB that a process which sees none need not have.
+        from realtime_message.centrifugo import signatures  # noqa: PLC0415
+
+        is_previous_valid = self._previous_until == 0 or moment <= self._previous_until
+        secrets = (self._secret, self._previous_secret if is_previous_valid else "")
+        keys = [signatures.secret_key(secret) for secret in secrets if secret]
+        return signatures.verified_payload(text, keys + self._public_keys)
+
+
+def _public_keys(keys: TokenKeys) -> Iterator[TokenKey]:
+    if not (keys.rsa_public_key or keys.ecdsa_public_key):
+        return
+    from realtime_message.centrifugo import signatures  # noqa: PLC0415 - as above
+
+    for option, pem, load in (
+        ("rsa_public_key", keys.rsa_public_key, signatures.rsa_key),
+        ("ecdsa_public_key", keys.ecdsa_public_key, signatures.ecdsa_key),
+    ):
+        if pem:
+            try:
+                yield load(pem)
+            except ValueError as error:
+                raise ValueError(f"{option}: {error}") from None
 
 
 class Parties:

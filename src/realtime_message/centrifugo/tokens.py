@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from realtime_message.centrifugo.signatures import SignedToken, parse_token, sign_with_hmac
 from realtime_message.centrifugo.subscription_options import SubscriptionOptions, decode_payload
 from realtime_message.centrifugo.token_claims import (
     Claims,
@@ -142,37 +141,38 @@ class TokenVerifier:
         self, text: str, kind: type[_AnyClaims], now: float | None
     ) -> tuple[bytes, _AnyClaims]:
         moment = time.time() if now is None else now
-        token = parse_token(text)
-        try:
-            claims = msgspec.json.decode(token.payload, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidTokenError(f"the token's claims do not fit: {error}") from None
-        # Before the signature, because its groups say where the key is; it grants nothing.
-        groups = self._parties.check(claims)
-        await self._check_signature(token, groups, moment)
+        payload = await self._verified_payload(text, moment)
+        claims = _decode(payload, kind)
+        self._parties.check(claims)
         if claims.exp is not None and claims.exp <= moment:
             raise TokenExpiredError("the token has expired")
         if claims.nbf is not None and claims.nbf >= moment:
             raise TokenExpiredError("the token is not valid yet")
-        return token.payload, claims
+        return payload, claims
 
-    async def _check_signature(
-        self, token: SignedToken, groups: Mapping[str, str], moment: float
-    ) -> None:
+    async def _verified_payload(self, text: str, moment: float) -> bytes:
         if self._key_source is None:
-            self._given.check(token, moment)
-            return
-        key = await self._key_source.find(token, groups)
-        if not key.verifies(token):
-            raise InvalidTokenError(
-                "the token is not valid: it is not signed with the key that it names"
-            )
+            return self._given.verified_payload(text, moment)
+        from realtime_message.centrifugo import signatures  # noqa: PLC0415 - see GivenKeys
+
+        # Before the signature, because they say where the key is; nothing else is read of them.
+        key_id, payload = signatures.read_unverified(text)
+        groups = self._parties.check(_decode(payload, Claims))
+        key = await self._key_source.find(key_id, groups)
+        return signatures.verified_payload(text, [key])
 
     def _user(self, payload: bytes, claims: Claims) -> str:
         if not self._user_id_claim:
             return claims.sub or ""
         value = msgspec.json.decode(payload).get(self._user_id_claim)
         return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _decode(payload: bytes, kind: type[_AnyClaims]) -> _AnyClaims:
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidTokenError(f"the token's claims do not fit: {error}") from None
 
 
 def make_connection_token(
@@ -191,9 +191,14 @@ def make_connection_token(
         ttl_seconds: how long it is valid; None for ever.
         claims: further claims, such as `info`, `meta` and `channels`.
         now: Unix time; the current time by default.
+
+    Raises:
+        ConfigurationError: the secret is empty, or has the form of a public key.
     """
+    from realtime_message.centrifugo import signatures  # noqa: PLC0415 - see GivenKeys
+
     made = token_claims(user, ttl_seconds=ttl_seconds, claims=claims, now=now)
-    return sign_with_hmac(msgspec.json.encode(made), secret)
+    return signatures.sign_with_secret(msgspec.json.encode(made), secret)
 
 
 def make_subscription_token(
@@ -214,6 +219,9 @@ def make_subscription_token(
         ttl_seconds: how long it is valid; None for ever.
         claims: further claims, such as `client`, `info` and `data`.
         now: Unix time; the current time by default.
+
+    Raises:
+        ConfigurationError: the secret is empty, or has the form of a public key.
     """
     every = {"channel": channel, **(claims or {})}
     return make_connection_token(secret, user, ttl_seconds=ttl_seconds, claims=every, now=now)

@@ -73,7 +73,7 @@ def _signed_with_secret(
 ) -> str:
     import msgspec  # noqa: PLC0415 - as above
 
-    from realtime_message.centrifugo.signatures import sign_with_hmac  # noqa: PLC0415
+    from realtime_message.centrifugo.signatures import sign_with_secret  # noqa: PLC0415
     from realtime_message.settings import require_token_secret  # noqa: PLC0415
 
     own = loaded.settings.subscription_tokens
@@ -83,13 +83,13 @@ def _signed_with_secret(
         raise ConfigurationError(
             "subscription_tokens.hmac_secret_key is missing: set it, or sign with --private-key"
         )
-    return sign_with_hmac(msgspec.json.encode(claims), secret)
+    return sign_with_secret(msgspec.json.encode(claims), secret)
 
 
 def _signed_with_key(claims: dict[str, Any], file: Path, key_id: str) -> str:
     import msgspec  # noqa: PLC0415 - as above
 
-    from realtime_message.centrifugo.public_keys import sign_with_private_key  # noqa: PLC0415
+    from realtime_message.centrifugo.signatures import sign_with_private_key  # noqa: PLC0415
 
     try:
         return sign_with_private_key(msgspec.json.encode(claims), file.read_bytes(), key_id)

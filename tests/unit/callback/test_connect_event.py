@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import subprocess
 import sys
 import time
@@ -226,7 +227,7 @@ async def test_public_keys_verify_the_token_in_the_data() -> None:
         pair.token(),
         KeyPair("ES256").token(claims),
         forged_token(pair.public_pem, claims),
-        make_connection_token("", "56"),
+        forged_token("", {"sub": "56"}),
     ):
         assert (await tokens.ask(wrong))["error"]["code"] == 401
 
@@ -255,22 +256,43 @@ def test_wrong_options_of_tokens_are_named() -> None:
         Tokens(rsa_public_key="nonsense")
 
 
-def test_missing_library_is_told(monkeypatch) -> None:
-    """In one sentence that says what to install."""
-    for name in [one for one in sys.modules if one.split(".")[0] == "cryptography"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "realtime_message.centrifugo.public_keys", raising=False)
-    monkeypatch.setitem(sys.modules, "cryptography", None)
-    for options in ({"rsa_public_key": "x"}, {"jwks_public_endpoint": "https://keys.example/"}):
-        with pytest.raises(ConfigurationError, match=r"pip install .*\[asymmetric\]"):
-            Tokens(**options)
+def _printed(code: str) -> str:
+    run = [sys.executable, "-c", code]
+    return subprocess.run(run, capture_output=True, text=True, check=True).stdout
 
 
-def test_hmac_needs_no_cryptography_library() -> None:
-    """It costs each process 9 MB, so it is loaded for public keys only."""
-    code = (
-        "import sys; import realtime_message.callback.service, realtime_message.gateway.server;"
-        "print([m for m in sys.modules if m.startswith(('cryptography.hazmat', 'httpx'))])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+@pytest.mark.parametrize("option", ["rsa_public_key", "ecdsa_public_key", "jwks_public_endpoint"])
+def test_missing_library_is_told(option) -> None:
+    """In one sentence that says what to install; secrets need it not."""
+    code = f"""
+import asyncio, sys
+sys.modules["cryptography"] = None
+from realtime_message.centrifugo.tokens import TokenKeys, make_connection_token
+from realtime_message.errors import ConfigurationError
+from realtime_message.key_sets import make_verifier
+token = make_connection_token({SECRET!r}, "56")
+verifier = make_verifier(TokenKeys(hmac_secret_key={SECRET!r}))
+print(asyncio.run(verifier.verify_connection(token)).user)
+try:
+    make_verifier(TokenKeys({option}="https://keys.example/"))
+except ConfigurationError as error:
+    print(error)
+"""
+    assert re.fullmatch(r"56\n.* pip install '.*\[asymmetric\]'\n", _printed(code))
+
+
+def test_library_for_tokens_is_loaded_with_the_first_one() -> None:
+    """It costs each process 9 MB, and many a process sees no token."""
+    code = f"""
+import asyncio, sys
+import realtime_message.callback.service, realtime_message.gateway.server
+from realtime_message.key_sets import make_verifier
+from realtime_message.centrifugo.tokens import InvalidTokenError, TokenKeys
+verifier = make_verifier(TokenKeys(hmac_secret_key={SECRET!r}))
+print([name for name in ("jwt", "cryptography.hazmat", "httpx") if name in sys.modules])
+try:
+    asyncio.run(verifier.verify_connection("a.b.c"))
+except InvalidTokenError:
+    print("jwt" in sys.modules)
+"""
+    assert _printed(code) == "[]\nTrue\n"

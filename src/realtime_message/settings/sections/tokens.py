@@ -17,8 +17,8 @@ class TokenSettings(Section, frozen=True, kw_only=True):
     rsa_public_key: Annotated[
         str,
         option(
-            "Public key (PEM) of tokens signed with RS256, RS384 or RS512. Public keys need the "
-            "extra `asymmetric` of this package."
+            "Public key (PEM, at least 2048 bits) of tokens signed with RS256, RS384 or RS512. "
+            "Public keys need the extra `asymmetric` of this package."
         ),
     ] = ""
     ecdsa_public_key: Annotated[
