@@ -18,9 +18,14 @@ _BATCH = 5000
 def fill(client: redis.Redis, count: int, channels: int, partitions: int = 8) -> None:
     """Write `count` messages, one channel after the other, and make the workers' groups."""
     client.flushall()
-    pipe = client.pipeline(transaction=False)
     for partition in range(partitions):
-        pipe.xgroup_create(stream(partition), group(partition), "0", mkstream=True)
+        client.xgroup_create(stream(partition), group(partition), "0", mkstream=True)
+    append(client, count, channels, partitions)
+
+
+def append(client: redis.Redis, count: int, channels: int, partitions: int = 8) -> None:
+    """Write `count` messages, one channel after the other."""
+    pipe = client.pipeline(transaction=False)
     for number, (partition, payload) in enumerate(_messages(count, channels, partitions), 1):
         pipe.xadd(stream(partition), {"payload": payload})
         if number % _BATCH == 0:

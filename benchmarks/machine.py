@@ -47,7 +47,17 @@ def running(
     command: Sequence[str], *, port: int, environment: Mapping[str, str], core: int | None = None
 ) -> Iterator[int]:
     """Run a server while the block runs, on one core if one is named; yield its pid."""
-    process = subprocess.Popen(
+    with process(command, environment, core) as started:
+        _wait_for_port(port, started)
+        yield started.pid
+
+
+@contextlib.contextmanager
+def process(
+    command: Sequence[str], environment: Mapping[str, str], core: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program while the block runs, on one core if one is named."""
+    started = subprocess.Popen(
         command,
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
@@ -55,17 +65,16 @@ def running(
     )
     try:
         if core is not None:
-            os.sched_setaffinity(process.pid, {core})
-        _wait_for_port(port, process)
-        yield process.pid
+            os.sched_setaffinity(started.pid, {core})
+        yield started
     finally:
-        process.send_signal(signal.SIGTERM)
+        started.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            started.wait(20)
         except subprocess.TimeoutExpired:
-            for pid in family(process.pid):
+            for pid in family(started.pid):
                 os.kill(pid, signal.SIGKILL)
-            process.wait()
+            started.wait()
 
 
 def family(pid: int) -> list[int]:

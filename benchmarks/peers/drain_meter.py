@@ -24,7 +24,7 @@ class Meter:
         before, self.count = self.count, self.count + count
         if before < WARM_UP <= self.count:
             self._at, self._used = time.perf_counter(), time.process_time()
-        if before < TOTAL <= self.count:
+        if TOTAL and before < TOTAL <= self.count:
             self._tell()
 
     def _tell(self) -> None:

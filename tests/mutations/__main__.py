@@ -8,13 +8,14 @@ from __future__ import annotations
 import sys
 
 from mutations.run import run_all
+from mutations.store_rules import STORE_RULES
 from mutations.stream_rules import STREAM_RULES
 from mutations.worker_rules import WORKER_RULES
 
 wanted = sys.argv[1:]
 chosen = [
     mutation
-    for mutation in (*STREAM_RULES, *WORKER_RULES)
+    for mutation in (*STREAM_RULES, *STORE_RULES, *WORKER_RULES)
     if not wanted or any(part in mutation.name for part in wanted)
 ]
 faults = [fault for mutation in chosen if (fault := mutation.fault())]

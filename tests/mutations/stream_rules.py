@@ -1,4 +1,4 @@
-"""How the rules of the streams are broken: fence, lease, take-over, trimming, dedup, append."""
+"""How the rules of owning and reading are broken: fence, lease, take-over, acknowledgement."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ READER = (
 FAULTS = ("tests/integration/test_streams_read_faults.py",)
 LEASES = ("tests/contract/streams/test_lease_contract.py",)
 PARKED = ("tests/contract/streams/test_parked_contract.py",)
-TRIM = ("tests/contract/streams/test_trim_contract.py",)
-APPEND = ("tests/contract/streams/test_append_contract.py",)
-APPEND_FAULTS = ("tests/integration/test_streams_append_faults.py",)
 
 EPOCH_CHECK = "if redis.call('GET', epoch) ~= held_epoch then"
 UNFENCED = "if false then"
 
 
-def _unfenced(script: str, why: str, tests: tuple[str, ...]) -> Mutation:
+def unfenced(script: str, why: str, tests: tuple[str, ...]) -> Mutation:
+    """Return a script without its fence."""
     return Mutation(
         f"fence.{script}", f"streams/lua/{script}.lua", EPOCH_CHECK, UNFENCED, why, tests
     )
@@ -43,14 +41,14 @@ STREAM_RULES = (
         "a worker whose connection was replaced reads under another one's epoch",
         (*READER, *FAULTS),
     ),
-    _unfenced("entry_retry", "a former owner counts attempts of another's messages", READER),
-    _unfenced("entry_dead_letter", "a former owner buries another's messages", READER),
-    _unfenced("pending_claim", "a former owner takes messages back", READER),
-    _unfenced("entry_set_aside", "a former owner moves messages aside", PARKED),
-    _unfenced("channel_park", "a former owner parks channels", PARKED),
-    _unfenced("channel_unpark", "a former owner lets a parked channel go on", PARKED),
-    _unfenced("aside_retry", "a former owner counts attempts of what is set aside", PARKED),
-    _unfenced("aside_finish", "a former owner removes what is set aside", PARKED),
+    unfenced("entry_retry", "a former owner counts attempts of another's messages", READER),
+    unfenced("entry_dead_letter", "a former owner buries another's messages", READER),
+    unfenced("pending_claim", "a former owner takes messages back", READER),
+    unfenced("entry_set_aside", "a former owner moves messages aside", PARKED),
+    unfenced("channel_park", "a former owner parks channels", PARKED),
+    unfenced("channel_unpark", "a former owner lets a parked channel go on", PARKED),
+    unfenced("aside_retry", "a former owner counts attempts of what is set aside", PARKED),
+    unfenced("aside_finish", "a former owner removes what is set aside", PARKED),
     Mutation(
         "lease.taken_from_a_holder",
         "streams/lua/lease_acquire.lua",
@@ -187,87 +185,5 @@ STREAM_RULES = (
         "",
         "a message that was set aside and kills its worker is tried for ever",
         PARKED,
-    ),
-    Mutation(
-        "trim.pending",
-        "streams/lua/stream_trim.lua",
-        "if group['pending'] > 0 then",
-        "if false then",
-        "messages in hand are deleted and cannot be taken over",
-        TRIM,
-        is_short=True,
-    ),
-    Mutation(
-        "trim.other_groups",
-        "streams/lua/stream_trim.lua",
-        "if not needed or is_before(first, needed) then",
-        "if not needed then",
-        "another system loses what it has not read",
-        TRIM,
-    ),
-    Mutation(
-        "trim.unread_by_age",
-        "streams/lua/stream_trim.lua",
-        "if is_before(needed, bound) then",
-        "if false then",
-        "unread messages older than the retention are deleted",
-        TRIM,
-    ),
-    Mutation(
-        "trim.unread_by_length",
-        "streams/lua/stream_trim.lua",
-        "if is_before(needed, first_kept) then",
-        "if false then",
-        "unread messages beyond the length are deleted",
-        TRIM,
-    ),
-    Mutation(
-        "dedup.not_looked_up",
-        "streams/lua/entry_append.lua",
-        "if stored then",
-        "if false then",
-        "a resend is stored twice",
-        APPEND,
-        is_short=True,
-    ),
-    Mutation(
-        "dedup.for_ever",
-        "streams/lua/entry_append.lua",
-        "redis.call('SET', dedup, id .. ' ' .. reply, 'PX', window_ms)",
-        "redis.call('SET', dedup, id .. ' ' .. reply)",
-        "ids are kept for ever and fill the memory",
-        APPEND,
-    ),
-    Mutation(
-        "dedup.one_key_for_all",
-        "streams/append.py",
-        "digest = blake2b(dedup.key.encode(), digest_size=16).hexdigest()",
-        'digest = "0"',
-        "the second user's message is taken for the first one's",
-        APPEND,
-    ),
-    Mutation(
-        "append.error_confirmed",
-        "streams/append_outcome.py",
-        "    if isinstance(reply, Exception):\n        return reply\n",
-        '    if isinstance(reply, Exception):\n        return Appended("0-1")\n',
-        "a message that the server refused is confirmed to its sender",
-        APPEND_FAULTS,
-    ),
-    Mutation(
-        "append.confirmed_before_it_is_durable",
-        "streams/pipeline.py",
-        "if shortfall is not None and isinstance(outcome, Appended):",
-        "if False:",
-        "a message is confirmed that no replica has",
-        ("tests/integration/test_streams_durability.py",),
-    ),
-    Mutation(
-        "append.ignores_the_backlog",
-        "streams/append.py",
-        "if refusal is not None:",
-        "if False:",
-        "a backlog grows until the server is full",
-        ("tests/integration/test_streams_backlog.py",),
     ),
 )

@@ -9,10 +9,11 @@ import pytest
 
 from mutations.mutation import Mutation
 from mutations.run import PROJECT, run
+from mutations.store_rules import STORE_RULES
 from mutations.stream_rules import STREAM_RULES
 from mutations.worker_rules import WORKER_RULES
 
-ALL = (*STREAM_RULES, *WORKER_RULES)
+ALL = (*STREAM_RULES, *STORE_RULES, *WORKER_RULES)
 
 
 def test_every_mutation_applies_to_the_code_as_it_is() -> None:

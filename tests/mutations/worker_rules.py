@@ -39,15 +39,11 @@ WORKER_RULES = (
         LANES,
     ),
     Mutation(
-        "order.set_aside_comes_last",
-        "worker/lanes.py",
-        "            for delivery in deliveries:\n"
-        "                self._count_in(delivery)\n"
-        "            self._waiting.setdefault(channel, deque()).extendleft(reversed(deliveries))",
-        "            for delivery in deliveries:\n"
-        "                self._count_in(delivery)\n"
-        "            self._waiting.setdefault(channel, deque()).extend(deliveries)",
-        "what was set aside of a channel comes after what arrived since",
+        "order.set_aside_twice",
+        "worker/parking.py",
+        "[*found, make_marker(channel, self._held)]",
+        "[make_marker(channel, self._held), *found]",
+        "what was set aside of a channel is handed out again before it is handled",
         PARKING,
     ),
     Mutation(
@@ -186,14 +182,6 @@ WORKER_RULES = (
         "self._is_taking_over = True",
         "self._is_taking_over = False",
         "what a dead worker had in hand is never handled",
-        WORKER,
-    ),
-    Mutation(
-        "hand_over.begins_while_draining",
-        "worker/dispatcher.py",
-        "if held.is_draining or not held.hold.check():",
-        "if not held.hold.check():",
-        "a drain begins new messages and takes long",
         WORKER,
     ),
     Mutation(

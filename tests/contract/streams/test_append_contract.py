@@ -64,6 +64,15 @@ async def test_resend_is_answered_with_what_the_first_stored(streams: AnyStreams
     assert await _length(streams) == 1
 
 
+async def test_other_ids_are_other_messages(streams: AnyStreams) -> None:
+    """Another user's, another channel's, or the user's next one."""
+    appender = await streams.appender()
+    keys = ("u1|c|1", "u2|c|1", "u1|d|1", "u1|c|2")
+    outcomes = [await appender.append(0, b"x", Dedup(key, b"r", 60_000)) for key in keys]
+    assert not any(outcome.is_duplicate for outcome in outcomes)
+    assert len({outcome.entry_id for outcome in outcomes}) == 4
+
+
 async def test_simultaneous_resends_are_one_entry(streams: AnyStreams) -> None:
     """Resends that arrive at once are appended once."""
     appender = await streams.appender()
