@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from realtime_message.settings import RedisSettings
+from realtime_message.streams import open_streams
 from support.checker import read_notes
 from support.traffic import Traffic
 from support.up_stack import run_rtm
@@ -88,3 +90,17 @@ def test_partition_that_nobody_holds_is_left_alone(site: Site) -> None:
     site.workers[0].stop()
     assert "nothing was done" in site.rtm("leases", "release", "0", "--yes").stdout
     assert "there is no partition 1" in site.rtm("leases", "release", "1", code=2).stderr
+
+
+def test_partition_that_a_resize_added_can_be_released(site: Site) -> None:
+    """What counts is how many there are, not what this machine's settings say."""
+
+    async def prepare() -> None:
+        streams = await open_streams(site.redis)
+        view = await streams.resizer.begin(await streams.layout.read(), 3)
+        await streams.resizer.carry_on(view)
+        assert await streams.leases.acquire(2, "stuck", 600)
+        await streams.close()
+
+    asyncio.run(prepare())
+    assert site.rtm("leases", "release", "2", "--yes", "--json")["from"] == "stuck"

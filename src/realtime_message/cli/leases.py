@@ -62,9 +62,6 @@ def release(
     from realtime_message.cli.streams_access import look  # noqa: PLC0415 - as above
 
     loaded = effective_settings(config, set_)
-    count = loaded.settings.redis.partition_count
-    if partition >= count:
-        raise typer.BadParameter(f"there is no partition {partition}, only 0 to {count - 1}")
     owner = look(loaded, lambda streams: _owner(streams, partition))
     if owner is not None:
         since = shown_time(owner.acquired_at)
@@ -83,7 +80,11 @@ def release(
 
 
 async def _owner(streams: Streams, partition: int) -> OwnerView | None:
-    return (await streams.inspect.partitions())[partition].owner
+    # As many as there are: a resize may have left the settings behind.
+    views = await streams.inspect.partitions()
+    if partition >= len(views):
+        raise typer.BadParameter(f"there is no partition {partition}, only 0 to {len(views) - 1}")
+    return views[partition].owner
 
 
 async def _release(streams: Streams, partition: int, owner: OwnerView | None) -> dict[str, Any]:
