@@ -60,7 +60,7 @@ class Fleet:
         )
         self.workers.append(worker)
         self._all.append(worker)
-        worker.wait_until_said("worker.started")
+        worker.wait_until_said("worker.started", 60)
         return worker
 
     def kill(self, worker: WorkerProcess) -> None:
