@@ -19,16 +19,18 @@ class Line:
         on_call: called with each call's name and partition (-1 for none) before it is done; may
             raise.
         call_count: how many calls there were.
+        delay_seconds: how long each call takes; renewals of leases take none.
     """
 
     def __init__(self) -> None:
         self.outage: Exception | None = None
         self.call_count = 0
+        self.delay_seconds = 0.0
         self.on_call: Callable[[str, int], None] = _ignore
 
     async def call(self, name: str, partition: int, step: Callable[[], T]) -> T:
         """Have a step done, as if by a server: the caller gives way to others meanwhile."""
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.delay_seconds)
         return self.call_now(name, partition, step)
 
     def call_now(self, name: str, partition: int, step: Callable[[], T]) -> T:
