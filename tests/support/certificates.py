@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +29,19 @@ class Certificate:
             "tls-auth-clients": "no",
         }
 
+    def __iter__(self) -> Iterator[Path]:
+        """Yield the certificate, then its key."""
+        yield from (self.certificate, self.key)
 
-def make_certificate(folder: Path) -> Certificate:
-    """Make one for localhost and 127.0.0.1; skip the test where openssl is missing."""
+    def server_context(self) -> ssl.SSLContext:
+        """Return what serves it in this process."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+def make_certificate(folder: Path, name: str = "localhost") -> Certificate:
+    """Make one for a name, localhost with 127.0.0.1; skip the test where openssl is missing."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl on PATH")
@@ -37,8 +49,8 @@ def make_certificate(folder: Path) -> Certificate:
     subprocess.run(
         [
             *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-keyout", str(made.key), "-out", str(made.certificate), "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-keyout", str(made.key), "-out", str(made.certificate), "-subj", f"/CN={name}"),
+            *("-addext", f"subjectAltName=DNS:{name}{',IP:127.0.0.1' * (name == 'localhost')}"),
         ],
         check=True,
         capture_output=True,

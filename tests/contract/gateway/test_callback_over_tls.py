@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from support.certificates import make_certificate, server_context
+from support.certificates import make_certificate
 from support.gateway_client import RawClient, unique
 
 EVENTS = ("connect", "publish")
@@ -33,14 +33,14 @@ async def connect_error(rig):
 @pytest.mark.parametrize("form", ["path", "text", "base64"])
 async def test_certificate_is_known_by_its_authority(own_rig, certificate, form):
     """Given as a file, as text or in base64; the name is the configured one."""
-    path, key = certificate
+    path = certificate.certificate
     source = {
         "path": str(path),
         "text": path.read_text(),
         "base64": base64.b64encode(path.read_bytes()).decode(),
     }[form]
     changes = known_by(server_ca_pem=source, server_name="callback.example")
-    rig = own_rig(changes, EVENTS, server_context(path, key))
+    rig = own_rig(changes, EVENTS, certificate.server_context())
     client = await RawClient.connect(rig.url)
     for _ in range(3):
         assert "publish" in await client.request("publish", channel=unique(), data=1)
@@ -50,8 +50,8 @@ async def test_certificate_is_known_by_its_authority(own_rig, certificate, form)
 
 async def test_unknown_certificate_is_not_trusted(own_rig, certificate):
     """Without its authority, or under another name: a temporary error, and no request arrives."""
-    path, key = certificate
+    path = certificate.certificate
     for tls in ({}, {"server_ca_pem": str(path)}, {"server_name": "callback.example"}):
-        rig = own_rig(known_by(**tls), EVENTS, server_context(path, key))
+        rig = own_rig(known_by(**tls), EVENTS, certificate.server_context())
         assert await connect_error(rig) == 100
         assert not rig.callback.calls("connect")

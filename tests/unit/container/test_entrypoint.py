@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from support.certificates import make_certificate, server_context
+from support.certificates import make_certificate
 from support.valkey_server import free_port
 
 CONTAINER = Path(__file__).parents[3] / "deploy/container"
@@ -90,7 +90,7 @@ def _check_health(
 def test_part_with_a_certificate_is_asked_over_https(tmp_path: Path):
     """Whose certificate it is does not matter: it is asked by its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Well)
-    tls = server_context(*make_certificate(tmp_path))
+    tls = make_certificate(tmp_path).server_context()
     server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever)
     thread.start()

@@ -9,7 +9,7 @@ import pytest
 from realtime_message.errors import PortInUseError
 from realtime_message.stack.ports import WantedPort, check_ports, free_port
 from realtime_message.stack.readiness import http_ok
-from support.certificates import make_certificate, server_context
+from support.certificates import make_certificate
 
 
 def _wanted(port: int, part: str = "gateway", flag: str = "--gateway-port") -> WantedPort:
@@ -78,7 +78,7 @@ async def test_nobody_there_is_not_ready() -> None:
 
 async def test_part_that_speaks_https_is_asked_so(tmp_path: Path) -> None:
     """With any certificate: `rtm up` waits for its own callback service."""
-    tls = server_context(*make_certificate(tmp_path))
+    tls = make_certificate(tmp_path).server_context()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
