@@ -66,7 +66,7 @@ class Submission(msgspec.Struct, gc=False):
 
     def __call__(self, outcome: Appended | Exception) -> None:
         """Tell the caller, unless it is to be appended elsewhere."""
-        if isinstance(outcome, StreamSealedError):
+        if type(outcome) is StreamSealedError:  # once for each message: the quickest way to ask
             self.held.take_back(self)
         else:
             self.on_appended(outcome)
