@@ -18,7 +18,8 @@ FORM_TIMEOUT_SECONDS = 60.0
 
 _OPTIONS = {
     "cluster-enabled": "yes",
-    "cluster-node-timeout": "2000",
+    # Long, so that nobody is replaced because the machine is busy.
+    "cluster-node-timeout": "15000",
     # A replica may be promoted however long it was without its master.
     "cluster-replica-validity-factor": "0",
     "repl-diskless-sync": "yes",

@@ -28,6 +28,8 @@ class SentinelServers:
         primary_password: by which the Sentinels log in to the servers.
         password: of the Sentinels themselves.
         certificate: with it all of them speak TLS, on ports of their own.
+        down_after_seconds: after how long a silent primary is replaced; long, so that it is not
+            because the machine is busy.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class SentinelServers:
         primary_password: str = "",
         password: str = "",
         certificate: Certificate | None = None,
+        down_after_seconds: float = 30.0,
     ) -> None:
+        self._down_after_ms = round(down_after_seconds * 1000)
         self._primary_password = primary_password
         self._password = password
         self._certificate = certificate
@@ -114,7 +118,7 @@ class SentinelServers:
         return server
 
     def _sentinel(self, primary: ValkeyServer, primary_port: int) -> Sentinel:
-        lines = []
+        lines = [f"sentinel down-after-milliseconds {NAME} {self._down_after_ms}"]
         port = free_port()
         if self._primary_password:
             lines.append(f"sentinel auth-pass {NAME} {self._primary_password}")
@@ -158,7 +162,6 @@ class Sentinel(ValkeyServer):
             "bind 127.0.0.1\n"
             f"dir {self.directory}\n"
             f"sentinel monitor {NAME} 127.0.0.1 {primary_port} 2\n"
-            f"sentinel down-after-milliseconds {NAME} 1000\n"
             f"sentinel failover-timeout {NAME} 5000\n" + "\n".join(lines),
             "utf-8",
         )

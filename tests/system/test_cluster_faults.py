@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(240)
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ClusterServers]:
     """Three masters with a replica each; a test leaves all six of them running."""
-    with ClusterServers() as servers:
+    with ClusterServers(options={"cluster-node-timeout": "2000"}) as servers:
         yield servers
 
 
@@ -125,7 +125,7 @@ def test_slot_on_its_way_to_another_master_loses_nothing(
 def test_primary_that_sentinel_replaces_loses_nothing_that_was_replicated(tmp_path: Path) -> None:
     """SIGKILL of the primary: Sentinel promotes a replica, and everybody follows."""
     with (
-        SentinelServers(replicas=2) as servers,
+        SentinelServers(replicas=2, down_after_seconds=1) as servers,
         _fleet(servers.url, tmp_path, "replicated") as (fleet, traffic),
     ):
         fleet.faults.append(time.monotonic())

@@ -1,9 +1,13 @@
-"""`rtm up` and the commands beside it on a cluster and behind Sentinel, by REDIS_URL alone."""
+"""`rtm up` and the commands beside it on a cluster and behind Sentinel, by REDIS_URL alone.
+
+Where a Centrifugo is found it is the gateway, with its engine on the same target.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from support.centrifugo import find_centrifugo
 from support.cluster_servers import ClusterServers
 from support.sentinel_servers import SentinelServers
 from support.up_stack import UpStack
@@ -11,7 +15,12 @@ from support.up_stack import UpStack
 
 def _use(folder: Path, url: str) -> None:
     """Publish a message, see it handled, and look at it by each command that asks Redis."""
-    with UpStack(folder, REDIS_URL=url) as stack:
+    arguments, environment = [], {"REDIS_URL": url}
+    centrifugo = find_centrifugo()
+    if centrifugo:
+        arguments = ["--gateway", "centrifugo"]
+        environment |= {"RTM_CENTRIFUGO_BIN": centrifugo, "RTM_GATEWAY__ENGINE": "redis"}
+    with UpStack(folder, *arguments, **environment) as stack:
         stack.wait_until_ready()
         assert stack.rtm("publish", "room:lobby", "hello").returncode == 0
         stack.wait_for("message.handled")
