@@ -17,6 +17,7 @@ PAGES = (
     "upgrade.md",
     "monitor.md",
     "centrifugo.md",
+    "doctor.md",
 )
 
 COMPOSE, IMAGE, QUADLET = "test_compose.py", "test_image.py", "test_quadlets.py"
@@ -58,6 +59,9 @@ RUN_WITH_OTHER_VALUES = {
     "docker compose logs -f": COMPOSE,
     "haproxy -c -f deploy/haproxy/haproxy.cfg": "test_haproxy.py",
     "nginx -t": BALANCER,
+    "rtm doctor": "../integration/test_doctor.py",
+    "rtm leases list": "../system/test_leases_release.py",
+    "rtm leases release 3": "../system/test_leases_release.py",
     "rtm centrifugo install": CENTRIFUGO,
     "rtm centrifugo config --output centrifugo.json": CENTRIFUGO,
     "rtm centrifugo check": CENTRIFUGO,
