@@ -57,6 +57,12 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         app="support.answer_app:app",
     )
     installation.given |= {CALLBACK_SECRET: secrets.token_hex(32), **_urls(installation, "old")}
+    # A machine that is busy with other tests is no reason to refuse a message.
+    installation.given |= {
+        "RTM_REDIS__COMMAND_TIMEOUT_SECONDS": "10",
+        "RTM_CALLBACK__DEADLINE_SECONDS": "20",
+        "RTM_GATEWAY__PROXY_TIMEOUT_SECONDS": "30",
+    }
     try:
         installation.server.start()
         for name, rule in USERS.items():

@@ -138,10 +138,10 @@ def test_redis_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_certificate_that_does_not_verify(tmp_path: Path) -> None:
     """The reason is the certificate, not an address."""
-    certificate, key = make_certificate(tmp_path)
+    certificate = make_certificate(tmp_path)
     options = {"tls-port": str(free_port()), "tls-auth-clients": "no"}
-    options |= {"tls-cert-file": str(certificate), "tls-key-file": str(key)}
-    options |= {"tls-ca-cert-file": str(certificate)}
+    options |= {"tls-cert-file": str(certificate.certificate), "tls-key-file": str(certificate.key)}
+    options |= {"tls-ca-cert-file": str(certificate.certificate)}
     with ValkeyServer(options, binary=shutil.which("redis-server")):
         url = f"rediss://localhost:{options['tls-port']}"
         assert "certificate does not verify" in refused(url, tmp_path)
