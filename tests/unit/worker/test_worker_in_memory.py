@@ -549,6 +549,37 @@ async def test_stolen_partition_is_let_go_at_once() -> None:
 
 
 @in_virtual_time
+async def test_handler_that_outlives_its_lease_is_not_begun_again_beside_itself() -> None:
+    """A worker that gets a lost partition back waits for what it still has at work there."""
+    streams = make_streams(1)
+    app, at_work, most = App(), [], []
+
+    @app.on_message()
+    async def handle(message: Message, context: Context) -> None:
+        at_work.append(message.text)
+        most.append(len(at_work))
+        try:
+            await asyncio.sleep(3600 if len(most) == 1 else 0)
+        except asyncio.CancelledError:
+            await asyncio.sleep(60)
+            raise
+        finally:
+            at_work.remove(message.text)
+
+    worker = RunningWorker(streams, app, handler_timeout_seconds=0, lease_seconds=9)
+    streams.append("a", "1")
+    await until(lambda: len(streams.partitions[0].pending) == 1)
+    streams.partitions[0].holder = None
+    thief = await streams.leases.acquire(0, "thief", 3600)
+    await until(lambda: worker.metrics.losses[Loss.taken] == 1, 9)
+    assert at_work == ["1"]
+    await streams.leases.release(thief)
+    await until(lambda: streams.unfinished == 0, 120)
+    assert most == [1, 1]
+    await worker.stop()
+
+
+@in_virtual_time
 async def test_context_tells_and_answers() -> None:
     """The context knows the delivery, and answers carry keys that a redelivery repeats."""
     streams = make_streams(1)
