@@ -5,14 +5,23 @@ The short form runs always; RTM_LONG_FAULTS=1 repeats it many more times.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from realtime_message.partitions import partition_of
+from realtime_message.settings import RedisSettings
+from realtime_message.streams import open_streams
+from realtime_message.streams.resize_run import ResizeRun
+from support.checker import read_notes
+from support.fleet import Fleet
 from support.resize_site import ResizeSite, site_settings
 from support.valkey_server import ValkeyServer, unique_prefix
+from support.worker_process import wait_until
 
 IS_LONG = os.environ.get("RTM_LONG_FAULTS") == "1"
 
@@ -89,3 +98,43 @@ def test_undone_resize_goes_on_as_before(site: ResizeSite) -> None:
         site.wait_until_stable()  # by a worker
         site.publishers.wait_for_more(100)
         site.finish("resize given up")
+
+
+def test_parked_channel_goes_on_in_order_in_its_new_partition(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """What was set aside before the resize is handled before what was appended after it."""
+    settings = site_settings(valkey, unique_prefix(), 8)
+    channel = next(
+        name for name in map(str, range(100)) if partition_of(name, 8) != partition_of(name, 5)
+    )
+    fleet = Fleet(settings, tmp_path)
+    try:
+        worker = fleet.start(dead_letter_policy="halt_channel", max_attempts=1, lease_seconds=6.0)
+        for order in ("", "fail", "", ""):
+            fleet.traffic.append(channel, order)
+        worker.wait_until_said("channel.parked")
+        asyncio.run(_resize(settings, 5))
+        fleet.traffic._settings = msgspec.structs.replace(settings, partition_count=5)
+        for _ in range(3):
+            fleet.traffic.append(channel)
+        asyncio.run(_resume(settings, channel, partition_of(channel, 5)))
+        wait_until(lambda: fleet.count("end") == 6, 60, fleet._logs)
+        notes = [note for note in read_notes(fleet.history) if note.event == "end"]
+        assert [note.number for note in notes] == [0, 2, 3, 4, 5, 6]
+        assert {note.partition for note in notes[1:]} == {partition_of(channel, 5)}
+    finally:
+        fleet.close()
+
+
+async def _resize(settings: RedisSettings, count: int) -> None:
+    streams = await open_streams(settings)
+    run = ResizeRun(streams.resizer, streams.planner, lambda _: None)
+    assert (await run.wait(await run.switch(count), 60)).is_stable
+    await streams.close()
+
+
+async def _resume(settings: RedisSettings, channel: str, partition: int) -> None:
+    streams = await open_streams(settings)
+    assert await streams.parked_channels.resume(partition, channel)
+    await streams.close()
