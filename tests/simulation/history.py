@@ -85,6 +85,8 @@ class History:
         self.lines: list[str] = []
         self.keeps_trace = keeps_trace
         self.violation: ViolationError | None = None
+        #: Whether the server may have forgotten that a channel is parked.
+        self.has_lost_parking = False
         #: By partition, epochs up to this one: their lease was taken away from outside, or given by
         #: a server that then lost its latest writes. Their holders may learn late that it is over.
         self.doomed: dict[int, int] = {}
@@ -115,7 +117,7 @@ class History:
         """A handler begins."""
         is_doomed = epoch <= self.doomed.get(message.partition, 0)
         for other in self.at_work:
-            is_excused = other.is_excused or is_doomed
+            is_excused = other.is_excused or is_doomed or process.is_clock_wrong
             if other.message.channel == message.channel and not is_excused:
                 raise self.refuse(
                     f"overlap: {_of(message)} begins at {process.name} while {_of(other.message)} "
@@ -124,7 +126,7 @@ class History:
         if epoch != current_epoch and not is_doomed and not process.is_clock_wrong:
             raise self.refuse(f"{_of(message)} begins at {process.name} under a past epoch {epoch}")
         for earlier in self.channels[message.channel][: message.number]:
-            if not (earlier.is_done or earlier.was_in_loss or is_doomed):
+            if not (earlier.is_done or earlier.was_in_loss or is_doomed or self.has_lost_parking):
                 raise self.refuse(f"order: {_of(message)} begins before {_of(earlier)} is done")
         # After a loss of data, what comes again may come behind what was set aside before it.
         if not is_doomed and not self.generation:

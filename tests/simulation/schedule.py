@@ -252,6 +252,7 @@ class Schedule:
             self.history.doom(partition, state.epoch)
         kept.restore(self.server)
         self.history.lost(kept.entry_ids)
+        self.history.has_lost_parking = self.settings.dead_letter_policy == "halt_channel"
 
     def _be_calm(self) -> None:
         """From now on nothing goes wrong any more, and a worker is there."""
