@@ -108,12 +108,16 @@ def of(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the partition of a channel. Needs no server."""
-    from realtime_message.streams.keys import Keys  # noqa: PLC0415 - loads a Redis client
+    """Print the partition of a channel, by the partition count that is stored in Redis.
 
-    settings = effective_settings(config, set_).settings.redis
-    partition = partition_of(channel, settings.partition_count)
-    stream = Keys(settings.prefix).stream(partition)
+    Where Redis does not answer, by the one of the settings.
+    """
+    from realtime_message.cli.streams_access import stored_partition_count  # noqa: PLC0415 - as above
+    from realtime_message.streams.keys import Keys  # noqa: PLC0415 - as above
+
+    loaded = effective_settings(config, set_)
+    partition = partition_of(channel, stored_partition_count(loaded))
+    stream = Keys(loaded.settings.redis.prefix).stream(partition)
     if as_json:
         print_json({"channel": channel, "partition": partition, "stream": stream})
     else:

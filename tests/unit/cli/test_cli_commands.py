@@ -12,6 +12,7 @@ from realtime_message.cli.subscribe import _line
 from realtime_message.client.subscriber import Publication
 from realtime_message.partitions import partition_of
 from support.token_keys import KeyPair
+from support.valkey_server import free_port
 
 KEY = "k" * 32
 
@@ -99,12 +100,17 @@ def test_subscription_token_names_its_channel() -> None:
 
 
 def test_partition_of_a_channel_needs_no_server() -> None:
-    """The rule alone says where a channel lives."""
+    """The rule and the settings say where a channel lives while Redis does not answer."""
     number = partition_of("room:lobby", 8)
-    assert _rtm("partitions", "of", "room:lobby") == f"{number}  (messages:partition:{number})\n"
-    shown = json.loads(
-        _rtm("partitions", "of", "room:lobby", "--json", "--set", "redis.partition_count=3")
+    nobody = (
+        "partitions",
+        "of",
+        "room:lobby",
+        "--set",
+        f"redis.url=redis://127.0.0.1:{free_port()}",
     )
+    assert _rtm(*nobody) == f"{number}  (messages:partition:{number})\n"
+    shown = json.loads(_rtm(*nobody, "--json", "--set", "redis.partition_count=3"))
     assert shown["partition"] == partition_of("room:lobby", 3)
 
 
