@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from realtime_message.streams.contracts import Lease
 from realtime_message.streams.layout_view import LayoutView
+from realtime_message.testing.memory.state import MemoryServer
 
 
 class MemoryResizeStore:
@@ -34,13 +36,26 @@ class MemoryResizeStore:
 
 
 class MemoryGatekeeper:
-    """See resize_contracts.Gatekeeper."""
+    """See resize_contracts.Gatekeeper. It only refuses whoever has lost the partition.
+
+    Args:
+        server: what is fenced.
+        lease: under which it is asked.
+    """
+
+    def __init__(self, server: MemoryServer, lease: Lease) -> None:
+        self._state = server.partitions[lease.partition]
+        self._lease = lease
 
     async def note_drained(self, generation: int) -> None:
-        """Do nothing."""
+        """Note nothing."""
+        del generation
+        self._state.check(self._lease)
 
     async def bring_parked(self, view: LayoutView) -> None:
         """Do nothing."""
 
     async def open(self, entry_id: str, generation: int) -> None:
-        """Do nothing."""
+        """Open nothing."""
+        del entry_id, generation
+        self._state.check(self._lease)

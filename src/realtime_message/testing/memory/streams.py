@@ -125,8 +125,7 @@ class MemoryStreams:
 
     def gatekeeper(self, lease: Lease) -> MemoryGatekeeper:
         """Return what the owner of a partition does at a marker; there is none here."""
-        del lease
-        return MemoryGatekeeper()
+        return MemoryGatekeeper(self.server, lease)
 
     def renewer(self) -> MemoryLeaseRenewer:
         """Return a renewer."""
