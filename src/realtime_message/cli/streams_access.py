@@ -41,7 +41,6 @@ def look(loaded: LoadedSettings, view: Callable[[Streams], Awaitable[T]]) -> T:
 
 def stored_partition_count(loaded: LoadedSettings) -> int:
     """Return the partition count in force; that of the settings, with a note, without Redis."""
-    configure_logging("error", loaded.settings.log.format)
     settings = loaded.settings.redis
 
     async def run() -> int:
