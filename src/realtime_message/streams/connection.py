@@ -16,7 +16,7 @@ from realtime_message.streams.dial import Dialer
 from realtime_message.streams.sentinel import Sentinels
 from realtime_message.streams.sentinel_watch import SentinelWatch
 from realtime_message.streams.server_errors import RedirectError, WrongTargetError
-from realtime_message.streams.wire import Wire
+from realtime_message.streams.wire import Wire, pair_up
 
 
 class Connector:
@@ -180,4 +180,4 @@ class Connector:
         except BaseException:
             wire.close()
             raise
-        return dict(zip(reply[::2], reply[1::2], strict=True)) if isinstance(reply, list) else {}
+        return pair_up(reply) if isinstance(reply, list) else {}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from realtime_message.errors import LeaseLostError
 from realtime_message.streams.contracts import Lease
+from realtime_message.streams.fenced_script import run_fenced
 from realtime_message.streams.keys import CONSUMER_PREFIX, Keys
 from realtime_message.streams.leases import to_ms
-from realtime_message.streams.scripts import load_script
 from realtime_message.streams.session import Session
 
 #: A process that did nothing for so long may have ended; if it did not, it loses nothing.
@@ -37,14 +36,6 @@ async def retire_consumers(
         StreamsError: the server did not answer, or refused.
     """
     partition = lease.partition
-    deleted = await session.run_script(
-        load_script("consumer_retire"),
-        [keys.stream(partition), keys.epoch(partition)],
-        [
-            *(lease.epoch, keys.group(partition), consumer, int(is_leaving)),
-            *(to_ms(min_idle_seconds), CONSUMER_PREFIX),
-        ],
-    )
-    if deleted is None:
-        raise LeaseLostError(partition, lease.epoch)
-    return int(deleted)
+    names = [keys.stream(partition), keys.epoch(partition)]
+    given = (keys.group(partition), consumer, int(is_leaving), to_ms(min_idle_seconds))
+    return int(await run_fenced(session, lease, "consumer_retire", names, *given, CONSUMER_PREFIX))

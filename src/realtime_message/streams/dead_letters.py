@@ -12,6 +12,7 @@ from realtime_message.streams.entry_waiter import id_parts
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.session import Session
+from realtime_message.streams.wire import pair_up
 
 #: Of an entry that was replayed: the id that the message had when it was given up first.
 REPLAY_OF = b"replay_of"
@@ -147,11 +148,11 @@ class RedisDeadLetters:
 
 def _dead_letter(partition: int, dead_id: bytes, fields: list[Any]) -> DeadLetter:
     # The entry's own fields come first and ours last: ours win where a name is used twice.
-    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    named = pair_up(fields)
     own = _own_fields(fields)
     identifier = str(dead_id, "ascii")
     entry_id = named.get(b"entry_id", dead_id).decode()
-    first = dict(zip(own[::2], own[1::2], strict=True)).get(REPLAY_OF, b"").decode()
+    first = pair_up(own).get(REPLAY_OF, b"").decode()
     return DeadLetter(
         id=identifier,
         partition=partition,

@@ -20,7 +20,7 @@ from realtime_message.errors import (
 from realtime_message.settings import ChannelDurability, Durability, RedisSettings
 from realtime_message.streams.server_errors import CommandForbiddenError, CommandUnknownError
 from realtime_message.streams.session import Place, Session
-from realtime_message.streams.wire import Command
+from realtime_message.streams.wire import Command, pair_up
 from realtime_message.telemetry.logs import get_logger
 
 #: Redis looks at WAIT's time-outs ten times a second, so its answer may come this much later.
@@ -175,7 +175,7 @@ async def _check_disk(session: Session, place: Place) -> None:
         # Managed servers hide their configuration.
         _log.warning("appendfsync.unknown", redis=where, needed="always", reason=str(error))
         return
-    policy = dict(zip(answer[::2], answer[1::2], strict=True)).get(b"appendfsync", b"always")
+    policy = pair_up(answer).get(b"appendfsync", b"always")
     if policy != b"always":
         raise _disk_unfit(where, f"appendfsync {policy.decode()}")
 

@@ -13,6 +13,7 @@ from realtime_message.streams.entry_waiter import id_parts
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.session import Session
+from realtime_message.streams.wire import pair_up
 
 
 class FlowView(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,20 +87,28 @@ class FlowMeter:
         ]
 
     async def counts(self) -> list[FlowCount | None]:
-        """Return each partition's counters; None for a stream or group that is not there."""
-        keys = self._keys
-        found = []
-        for partition in range(self._layout.view.covered_count):
-            stream, group = keys.stream(partition), keys.group(partition)
-            replies = await self._session.call(
-                ("TIME",),
-                # Before the stream itself: what comes in between is then not missing in it.
-                ("XINFO", "GROUPS", stream),
-                ("XPENDING", stream, group),
-                ("XINFO", "STREAM", stream),
-            )
-            found.append(_count(group, replies))
-        return found
+        """Return each partition's counters, in one round trip.
+
+        None stands for a stream or group that is not there.
+        """
+        keys, count = self._keys, self._layout.view.covered_count
+        time, *replies = await self._session.call(
+            ("TIME",),
+            *[
+                command
+                for partition in range(count)
+                for command in (
+                    # Before the stream itself: what comes in between is then not missing in it.
+                    ("XINFO", "GROUPS", keys.stream(partition)),
+                    ("XPENDING", keys.stream(partition), keys.group(partition)),
+                    ("XINFO", "STREAM", keys.stream(partition)),
+                )
+            ],
+        )
+        return [
+            _count(keys.group(partition), [time, *replies[partition * 3 : partition * 3 + 3]])
+            for partition in range(count)
+        ]
 
     async def _view(
         self, partition: int, before: FlowCount | None, after: FlowCount | None
@@ -140,8 +149,8 @@ def _count(group_name: str, replies: list[Any]) -> FlowCount | None:
         if isinstance(reply, StreamsError):
             raise reply
     time, groups, pending, stream = replies
-    fields = _fields(stream)
-    group = next((g for g in map(_fields, groups) if g[b"name"] == group_name.encode()), None)
+    fields = pair_up(stream)
+    group = next((g for g in map(pair_up, groups) if g[b"name"] == group_name.encode()), None)
     if group is None:
         return None
     # `entries-read` is not told before the group's first read; the lag then is.
@@ -155,7 +164,3 @@ def _count(group_name: str, replies: list[Any]) -> FlowCount | None:
         last_read=group[b"last-delivered-id"].decode(),
         oldest_pending=pending[1].decode() if pending[1] else None,
     )
-
-
-def _fields(flat: list[Any]) -> dict[bytes, Any]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from realtime_message.errors import StreamsError
 from realtime_message.partitions import partition_of
 from realtime_message.streams.append_outcome import outcome_of
 from realtime_message.streams.contracts import Appended, Dedup
@@ -97,14 +96,12 @@ class FormerMarks:
         """
         places = [self._places(candidate) for candidate in candidates]
         keys = [(partition, key) for found in places for partition, key in found]
-        replies = iter(await self._session.call(*[("GET", key) for _, key in keys]) if keys else ())
+        replies = iter(await self._session.run_all(*[("GET", key) for _, key in keys]))
         marks: list[Mark | None] = []
         for found in places:
             mark = None
             for partition, key in found:
                 text = next(replies)
-                if isinstance(text, StreamsError):
-                    raise text
                 if text is not None:
                     mark = Mark(partition, key, text)
             marks.append(mark)

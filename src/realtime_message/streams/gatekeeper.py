@@ -9,11 +9,10 @@ sets nothing aside any more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from realtime_message.errors import LeaseLostError, StreamsError
 from realtime_message.partitions import partition_of
 from realtime_message.streams.contracts import Lease
+from realtime_message.streams.fenced_script import run_fenced
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout_view import LayoutView
 from realtime_message.streams.parked import channel_digest
@@ -70,13 +69,9 @@ class RedisGatekeeper:
         await self._run("gate_open", keys, self._keys.group(partition), entry_id, generation)
 
     async def _states(self, partitions: Sequence[int]) -> list[list[bytes]]:
-        replies: list[Any] = await self._session.call(
+        return await self._session.run_all(
             *[("ZRANGE", self._keys.parked(partition), 0, -1) for partition in partitions]
         )
-        for reply in replies:
-            if isinstance(reply, StreamsError):
-                raise reply
-        return replies
 
     async def _bring(self, channel: bytes, source: int, generation: int) -> None:
         """Bring one channel over, again if an operator resumes it meanwhile."""
@@ -106,8 +101,4 @@ class RedisGatekeeper:
             start = f"({rows[-1][0].decode()}"
 
     async def _run(self, name: str, keys: Sequence[str], *arguments: str | bytes | int) -> None:
-        reply = await self._session.run_script(
-            load_script(name), keys, [self._lease.epoch, *arguments]
-        )
-        if reply is None:
-            raise LeaseLostError(self._partition, self._lease.epoch)
+        await run_fenced(self._session, self._lease, name, keys, *arguments)

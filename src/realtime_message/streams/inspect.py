@@ -14,7 +14,7 @@ from realtime_message.streams.member_contracts import MemberView
 from realtime_message.streams.members import member_view
 from realtime_message.streams.server_errors import CommandForbiddenError
 from realtime_message.streams.session import Session
-from realtime_message.streams.wire import information_fields
+from realtime_message.streams.wire import information_fields, pair_up
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,7 +220,7 @@ def _memory_share(information: Any) -> float | None:
 
 
 def _group(flat: list[Any]) -> GroupView:
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    fields = pair_up(flat)
     return GroupView(
         name=fields[b"name"].decode(errors="replace"),
         consumers=fields[b"consumers"],

@@ -6,7 +6,6 @@ The count can be changed while everything runs; see resize.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from realtime_message.errors import LayoutMismatchError, StreamsError
 from realtime_message.partitions import HASH_NAME
@@ -14,7 +13,7 @@ from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout_view import LayoutView, parse_layout
 from realtime_message.streams.scripts import load_script
 from realtime_message.streams.session import Session
-from realtime_message.streams.wire import Command
+from realtime_message.streams.wire import Command, pair_up
 from realtime_message.telemetry.logs import get_logger
 
 _log = get_logger("streams.layout")
@@ -139,8 +138,3 @@ class Layout:
             f"{self._keys.prefix!r} {made} {view.partition_count}: set it to "
             f"{view.partition_count}, or choose another redis.prefix for a new installation"
         )
-
-
-def pair_up(flat: list[Any]) -> dict[bytes, bytes]:
-    """Return a hash that was answered as fields and values in turn."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))

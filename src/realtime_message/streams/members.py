@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from realtime_message.streams.keys import Keys
-from realtime_message.streams.layout import pair_up
 from realtime_message.streams.layout_view import parse_layout
 from realtime_message.streams.leases import to_ms
 from realtime_message.streams.member_contracts import MemberView
 from realtime_message.streams.scripts import load_script
 from realtime_message.streams.session import Session
+from realtime_message.streams.wire import pair_up
 
 VERSION_FIELD = "version"
 

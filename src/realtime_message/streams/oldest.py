@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from realtime_message.errors import StreamsError
 from realtime_message.streams.server_errors import GroupMissingError
 from realtime_message.streams.session import Session
+from realtime_message.streams.wire import pair_up
 
 
 async def find_oldest(session: Session, stream: str, group: str) -> str | None:
@@ -16,16 +16,15 @@ async def find_oldest(session: Session, stream: str, group: str) -> str | None:
     Raises:
         StreamsError: the server did not answer, or refused.
     """
-    pending, groups = await session.call(("XPENDING", stream, group), ("XINFO", "GROUPS", stream))
-    if isinstance(pending, GroupMissingError):
+    try:
+        pending, groups = await session.run_all(
+            ("XPENDING", stream, group), ("XINFO", "GROUPS", stream)
+        )
+    except GroupMissingError:
         return None
-    for reply in (pending, groups):
-        if isinstance(reply, StreamsError):
-            raise reply
     if pending[0]:
         return str(pending[1], "ascii")
-    for flat in groups:
-        found = dict(zip(flat[::2], flat[1::2], strict=True))
+    for found in map(pair_up, groups):
         if found[b"name"] == group.encode():
             last = str(found[b"last-delivered-id"], "ascii")
             rows = await session.run("XRANGE", stream, f"({last}", "+", "COUNT", 1)

@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from realtime_message.errors import LeaseLostError, StreamsError
 from realtime_message.streams.contracts import Entry, Lease
+from realtime_message.streams.fenced_script import run_fenced
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
-from realtime_message.streams.scripts import load_script
 from realtime_message.streams.session import Session
+from realtime_message.streams.wire import pair_up
 
 _PARKED, _RESUMING = 1, 2
 
@@ -84,13 +84,10 @@ class RedisParkedChannels:
         states = await read_states(self._session, self._keys.parked(partition))
         if not states:
             return []
-        notes, *counts = await self._session.call(
+        notes, *counts = await self._session.run_all(
             ("HMGET", self._keys.parked_notes(partition), *states),
             *[("XLEN", self._keys.aside(partition, channel_digest(name))) for name in states],
         )
-        for reply in (notes, *counts):
-            if isinstance(reply, StreamsError):
-                raise reply
         shown = []
         for (name, is_resuming), note, count in zip(states.items(), notes, counts, strict=True):
             since_ms, _, reason = (note or b"").decode(errors="replace").partition(" ")
@@ -156,17 +153,14 @@ class RedisChannelParker:
 
     async def read(self, channel: str, count: int) -> list[Entry]:
         """Return the first entries that are set aside, under their ids in the channel's stream."""
-        rows, tried = await self._session.call(
+        rows, tried = await self._session.run_all(
             ("XRANGE", self._aside(channel), "-", "+", "COUNT", count),
             ("GET", self._attempts(channel)),
         )
-        for reply in (rows, tried):
-            if isinstance(reply, StreamsError):
-                raise reply
         tried_id, _, attempts = (tried or b"").partition(b" ")
         entries = []
         for entry_id, fields in rows:
-            named = dict(zip(fields[::2], fields[1::2], strict=True))
+            named = pair_up(fields)
             entries.append(
                 Entry(
                     str(entry_id, "ascii"),
@@ -221,9 +215,4 @@ class RedisChannelParker:
         return self._keys.aside_attempts(self._lease.partition, channel_digest(channel))
 
     async def _run(self, name: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
-        reply = await self._session.run_script(
-            load_script(name), keys, [self._lease.epoch, *arguments]
-        )
-        if reply is None:
-            raise LeaseLostError(self._lease.partition, self._lease.epoch)
-        return reply
+        return await run_fenced(self._session, self._lease, name, keys, *arguments)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from realtime_message.errors import LeaseLostError, StreamsError, StreamsRefusedError
+from realtime_message.errors import StreamsError, StreamsRefusedError
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Entry, Lease
 from realtime_message.streams.entry_waiter import EntryWaiter, id_parts, is_after
 from realtime_message.streams.fence import Fence
+from realtime_message.streams.fenced_script import run_fenced
 from realtime_message.streams.incidents import Incident, OnIncident, report
 from realtime_message.streams.keys import Keys
-from realtime_message.streams.scripts import load_script
 from realtime_message.streams.server_errors import GroupMissingError
 from realtime_message.streams.session import Session
-from realtime_message.streams.wire import Command
+from realtime_message.streams.wire import Command, pair_up
 
 BEGINNING = "0-0"
 
@@ -100,12 +100,9 @@ class RedisPartitionReader:
 
     async def reread(self, entry_ids: Sequence[str]) -> list[Entry]:
         """Return entries once more. See contracts.PartitionReader.reread."""
-        replies = await self._session.call(
+        replies = await self._session.run_all(
             *[("XRANGE", self._stream, entry_id, entry_id) for entry_id in entry_ids]
         )
-        for reply in replies:
-            if isinstance(reply, StreamsError):
-                raise reply
         return [_entry(*rows[0]) for rows in replies if rows]
 
     async def wait_for_entries(self, timeout_seconds: float) -> bool:
@@ -210,7 +207,7 @@ class RedisPartitionReader:
                 raise
             return BEGINNING  # the next read restores it
         for flat in groups:
-            group = dict(zip(flat[::2], flat[1::2], strict=True))
+            group = pair_up(flat)
             if group[b"name"] == self._group.encode():
                 return str(group[b"last-delivered-id"], "ascii")
         return BEGINNING
@@ -230,14 +227,8 @@ class RedisPartitionReader:
         self, name: str, more_keys: Sequence[str], arguments: Sequence[str | bytes | int]
     ) -> Any:
         """Run a script whose first key is the stream, whose second key and argument the epoch."""
-        reply = await self._session.run_script(
-            load_script(name),
-            [self._stream, self._epoch_key, *more_keys],
-            [self._lease.epoch, *arguments],
-        )
-        if reply is None:
-            raise LeaseLostError(self._lease.partition, self._lease.epoch)
-        return reply
+        keys = [self._stream, self._epoch_key, *more_keys]
+        return await run_fenced(self._session, self._lease, name, keys, *arguments)
 
     def _without_those_in_hand(self, entries: list[Entry], position: str) -> list[Entry]:
         """Leave out what was returned before and is not acknowledged.
@@ -274,5 +265,5 @@ def _entry(entry_id: bytes, fields: list[bytes], attempts: int = 0) -> Entry:
         return Entry(str(entry_id, "ascii"), fields[1], attempts)
     if fields[0] == b"layout" and fields[1].isdigit():
         return Entry(str(entry_id, "ascii"), None, attempts, generation=int(fields[1]))
-    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    named = pair_up(fields)
     return Entry(str(entry_id, "ascii"), named.get(b"payload"), attempts)

@@ -25,7 +25,6 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from realtime_message.errors import StreamsError
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.layout_view import LayoutView, Phase, former_counts_text
@@ -206,10 +205,7 @@ class Resizer:
     async def _reached(
         self, field: Literal["drained", "opened", "unsealed"], count: int
     ) -> list[int]:
-        replies = await self._session.call(
+        replies = await self._session.run_all(
             *[("HGET", self._keys.generations(partition), field) for partition in range(count)]
         )
-        for reply in replies:
-            if isinstance(reply, StreamsError):
-                raise reply
         return [int(reply or 0) for reply in replies]

@@ -17,6 +17,7 @@ from realtime_message.streams.server_errors import (
     LoginRefusedError,
     WrongTargetError,
 )
+from realtime_message.streams.wire import pair_up
 
 
 class Sentinels:
@@ -77,7 +78,7 @@ class Sentinels:
         address: Address | None = None
         for reply in replies:
             if isinstance(reply, list):
-                fields = dict(zip(reply[::2], reply[1::2], strict=True))
+                fields = pair_up(reply)
                 epoch = int(fields[b"config-epoch"])
                 if epoch > newest:
                     newest, address = epoch, Address(fields[b"ip"].decode(), int(fields[b"port"]))
@@ -109,7 +110,7 @@ class Sentinels:
         rows = await self._answer(host, "MASTERS")
         known = "none"
         if isinstance(rows, list) and rows:
-            fields = [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
+            fields = [pair_up(row) for row in rows]
             known = ", ".join(sorted(field[b"name"].decode() for field in fields))
         return WrongTargetError(
             f"Sentinel at {host} knows no primary {self._name!r}, it knows {known}: correct the "

@@ -9,7 +9,7 @@ import msgspec
 
 from realtime_message.errors import StreamsError, StreamsRefusedError
 from realtime_message.streams.session import Place, Session
-from realtime_message.streams.wire import information_fields
+from realtime_message.streams.wire import information_fields, pair_up
 
 _OPTIONS = ("appendonly", "appendfsync", "save")
 
@@ -86,8 +86,7 @@ class ServerInspector:
 
 
 def _options(flat: list[bytes]) -> dict[str, str]:
-    texts = [part.decode(errors="replace") for part in flat]
-    return dict(zip(texts[::2], texts[1::2], strict=True))
+    return pair_up([part.decode(errors="replace") for part in flat])
 
 
 def _state(

@@ -78,11 +78,17 @@ class Session:
             return await self._send(None, commands)
         return await self._call_cluster(cluster, commands)
 
+    async def run_all(self, *commands: Command) -> list[Any]:
+        """Send commands as `call` does and return their replies; the first error is raised."""
+        replies = await self.call(*commands)
+        for reply in replies:
+            if isinstance(reply, StreamsError):
+                raise reply
+        return replies
+
     async def run(self, *command: str | bytes | int) -> Any:
         """Send one command and return its reply; an error reply is raised."""
-        (reply,) = await self.call(command)
-        if isinstance(reply, StreamsError):
-            raise reply
+        (reply,) = await self.run_all(command)
         return reply
 
     async def run_script(

@@ -40,6 +40,11 @@ def information_fields(reply: bytes) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
+def pair_up(flat: Sequence[Any]) -> dict[Any, Any]:
+    """Return what was answered as names and values in turn."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 class _Exchange:
     """Commands under way: how many replies are due, and who waits for them."""
 
