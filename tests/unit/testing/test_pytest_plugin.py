@@ -84,11 +84,11 @@ def test_without_the_wheel_tests_are_skipped_with_the_reason(folder: Path) -> No
         folder,
         """
 import pytest
-from realtime_message.testing import valkey
+from realtime_message import valkey_wheel
 
 @pytest.fixture(autouse=True)
 def no_wheel(monkeypatch):
-    monkeypatch.setattr(valkey, "_WHEEL", "no-such-wheel")
+    monkeypatch.setattr(valkey_wheel, "WHEEL", "no-such-wheel")
 
 def test_valkey(realtime_valkey):
     pass
