@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import msgspec
 
 from realtime_message.streams.contracts import Entry, Lease
 from realtime_message.streams.parked import ParkedChannel
+from realtime_message.testing.memory.fenced_line import FencedLine
 from realtime_message.testing.memory.line import Line
-from realtime_message.testing.memory.state import MemoryDeadLetter, MemoryServer
-
-T = TypeVar("T")
+from realtime_message.testing.memory.state import MemoryServer
 
 
 class MemoryChannelParker:
@@ -21,6 +17,7 @@ class MemoryChannelParker:
     def __init__(self, server: MemoryServer, line: Line, lease: Lease) -> None:
         self._server = server
         self._line = line
+        self._fenced = FencedLine(server, line, lease)
         self._lease = lease
         self._state = server.partitions[lease.partition]
 
@@ -37,7 +34,7 @@ class MemoryChannelParker:
             self._state.parked[channel] = False
             self._state.parked_notes[channel] = (self._server.clock(), reason)
 
-        await self._fenced("park", step)
+        await self._fenced.call("park", step)
 
     async def unpark(self, channel: str) -> bool:
         """Let a channel go on; False if entries are still set aside."""
@@ -49,7 +46,7 @@ class MemoryChannelParker:
             self._state.parked_notes.pop(channel, None)
             return True
 
-        return await self._fenced("unpark", step)
+        return await self._fenced.call("unpark", step)
 
     async def set_aside(self, channel: str, entry: Entry) -> None:
         """Move a pending entry to those that are set aside. Safe to repeat."""
@@ -59,7 +56,7 @@ class MemoryChannelParker:
                 moved = Entry(self._server.next_id(), entry.payload, aside_of=entry.id)
                 self._state.aside.setdefault(channel, []).append(moved)
 
-        await self._fenced("set_aside", step)
+        await self._fenced.call("set_aside", step)
 
     async def read(self, channel: str, count: int) -> list[Entry]:
         """Return the first entries that are set aside."""
@@ -76,11 +73,11 @@ class MemoryChannelParker:
                 if entry.id == entry_id:
                     aside[place] = msgspec.structs.replace(entry, attempts=attempts)
 
-        await self._fenced("record_attempt", step)
+        await self._fenced.call("record_attempt", step)
 
     async def finish(self, channel: str, entry_id: str) -> None:
         """Remove an entry that was handled, and all before it. Safe to repeat."""
-        await self._fenced("finish", lambda: self._take(channel, entry_id))
+        await self._fenced.call("finish", lambda: self._take(channel, entry_id))
 
     async def bury(
         self, channel: str, entry_id: str, *, reason: str, error: str, attempts: int
@@ -90,19 +87,9 @@ class MemoryChannelParker:
         def step() -> None:
             entry = self._take(channel, entry_id)
             if entry is not None:
-                server = self._server
-                letter = MemoryDeadLetter(
-                    entry,
-                    reason,
-                    error,
-                    attempts,
-                    server.next_id(),
-                    server.clock(),
-                    self._lease.holder,
-                )
-                self._state.dead.append(letter)
+                self._server.bury(self._lease, entry, reason, error, attempts)
 
-        await self._fenced("bury", step)
+        await self._fenced.call("bury", step)
 
     def _take(self, channel: str, entry_id: str) -> Entry | None:
         aside = self._state.aside.get(channel, [])
@@ -111,14 +98,6 @@ class MemoryChannelParker:
                 del aside[: place + 1]
                 return entry
         return None
-
-    async def _fenced(self, name: str, step: Callable[[], T]) -> T:
-        def fenced_step() -> T:
-            with self._server.lock:
-                self._state.check(self._lease)
-                return step()
-
-        return await self._line.call(name, self._lease.partition, fenced_step)
 
 
 class MemoryParkedChannels:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from realtime_message.streams.contracts import Entry, Lease
+from realtime_message.testing.memory.fenced_line import FencedLine
 from realtime_message.testing.memory.line import Line
-from realtime_message.testing.memory.state import MemoryDeadLetter, MemoryServer, Pending
-
-T = TypeVar("T")
+from realtime_message.testing.memory.state import MemoryServer, Pending
 
 
 class MemoryPartitionReader:
@@ -24,6 +22,7 @@ class MemoryPartitionReader:
     def __init__(self, server: MemoryServer, line: Line, lease: Lease, consumer: str) -> None:
         self._server = server
         self._line = line
+        self._fenced = FencedLine(server, line, lease)
         self._state = server.partitions[lease.partition]
         self._lease = lease
         self._consumer = consumer
@@ -36,7 +35,7 @@ class MemoryPartitionReader:
         """Take over entries of former owners. See contracts.PartitionReader.claim_pending."""
         await self._find_position()
         after = self._claimed_to
-        found = await self._fenced("claim_pending", lambda: self._claim(after, count))
+        found = await self._fenced.call("claim_pending", lambda: self._claim(after, count))
         if found:
             self._claimed_to = found[-1].place
         return _entries(found)
@@ -50,7 +49,7 @@ class MemoryPartitionReader:
             acknowledged = ()
         position = await self._find_position()
         self._has_lost_reply = self._has_lost_reply or count > 0
-        found = await self._fenced("cycle", lambda: self._step(acknowledged, count))
+        found = await self._fenced.call("cycle", lambda: self._step(acknowledged, count))
         if count > 0:
             self._has_lost_reply = False
         if found:
@@ -95,26 +94,16 @@ class MemoryPartitionReader:
             if entry_id in self._state.pending:
                 self._state.pending[entry_id].attempts = attempts
 
-        await self._fenced("record_attempt", step)
+        await self._fenced.call("record_attempt", step)
 
     async def bury(self, entry: Entry, *, reason: str, error: str, attempts: int) -> None:
         """Move an entry to the dead letters. See contracts.PartitionReader.bury."""
 
         def step() -> None:
             if self._state.pending.pop(entry.id, None) is not None:
-                server = self._server
-                letter = MemoryDeadLetter(
-                    entry,
-                    reason,
-                    error,
-                    attempts,
-                    server.next_id(),
-                    server.clock(),
-                    self._lease.holder,
-                )
-                self._state.dead.append(letter)
+                self._server.bury(self._lease, entry, reason, error, attempts)
 
-        await self._fenced("bury", step)
+        await self._fenced.call("bury", step)
 
     async def close(self) -> None:
         """Do nothing."""
@@ -128,9 +117,9 @@ class MemoryPartitionReader:
 
     async def _missed(self, acknowledged: Sequence[str], count: int) -> list[Pending]:
         """Acknowledge, then return what a read delivered to us without our getting its reply."""
-        await self._fenced("cycle", lambda: self._step(acknowledged, 0))
+        await self._fenced.call("cycle", lambda: self._step(acknowledged, 0))
         after = self._read_to or 0
-        found = await self._fenced("claim_pending", lambda: self._claim(after, count))
+        found = await self._fenced.call("claim_pending", lambda: self._claim(after, count))
         if found:
             self._read_to = found[-1].place
         else:
@@ -144,14 +133,6 @@ class MemoryPartitionReader:
                 "find_position", self._lease.partition, lambda: self._state.read_to
             )
         return self._read_to
-
-    async def _fenced(self, name: str, step: Callable[[], T]) -> T:
-        def fenced_step() -> T:
-            with self._server.lock:
-                self._state.check(self._lease)
-                return step()
-
-        return await self._line.call(name, self._lease.partition, fenced_step)
 
 
 def _entries(found: Sequence[Pending]) -> list[Entry]:

@@ -178,6 +178,13 @@ class MemoryServer:
                 waiter.set_result(None)
         return entry
 
+    def bury(self, lease: Lease, entry: Entry, reason: str, error: str, attempts: int) -> None:
+        """Put an entry among the dead letters of the partition that a lease is for."""
+        letter = MemoryDeadLetter(
+            entry, reason, error, attempts, self.next_id(), self.clock(), lease.holder
+        )
+        self.partitions[lease.partition].dead.append(letter)
+
     def wait_for_append(self, partition: int) -> asyncio.Future[None]:
         """Return a future that is done at the partition's next append; it may be cancelled."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
