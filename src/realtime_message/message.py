@@ -56,6 +56,24 @@ def encode_message(message: Message) -> bytes:
     return _encoder.encode(message)
 
 
+def payload_in_partition(payload: bytes, partition_id: int) -> bytes:
+    """Return a `payload` field that names a partition; as it is, if that is the one it names.
+
+    What else it holds is kept, also fields that this release does not know.
+
+    Args:
+        payload: a JSON object.
+        partition_id: where it goes.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON.
+    """
+    fields = msgspec.json.decode(payload)
+    if fields.get("partitionId") == partition_id:
+        return payload
+    return _encoder.encode({**fields, "partitionId": partition_id})
+
+
 def decode_message(payload: bytes | str) -> Message:
     """Return the message that a `payload` field holds.
 

@@ -19,6 +19,7 @@ from typing import Protocol
 import msgspec
 
 from realtime_message.errors import StreamsError, StreamsUnavailableError
+from realtime_message.message import payload_in_partition
 from realtime_message.partitions import partition_of
 from realtime_message.settings import ChannelDurability
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
@@ -215,9 +216,7 @@ class HeldAppends:
             submission.on_appended(error)
             return
         partition = partition_of(channel, partition_count)
-        fields = msgspec.json.decode(submission.payload)
-        if fields.get("partitionId") != partition:
-            submission.payload = msgspec.json.encode({**fields, "partitionId": partition})
+        submission.payload = payload_in_partition(submission.payload, partition)
         self._sender.send(partition, submission)
 
     def _expire(self) -> None:

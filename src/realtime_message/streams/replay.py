@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from realtime_message.errors import StreamsRefusedError
+from realtime_message.message import payload_in_partition
 from realtime_message.partitions import partition_of
 from realtime_message.streams.dead_letters import (
     REPLAY_OF,
@@ -205,13 +206,7 @@ def _fields(letter: DeadLetter, partition: int) -> list[bytes]:
         raise UnreplayableError(f"dead letter {letter.name} holds no entry: purge it")
     if partition != letter.partition and b"payload" in fields[::2]:
         place = 2 * fields[::2].index(b"payload") + 1
-        fields[place] = _moved(fields[place], partition)
+        fields[place] = payload_in_partition(fields[place], partition)
     if REPLAY_OF not in fields[::2]:
         fields += (REPLAY_OF, letter.entry_id.encode())
     return fields
-
-
-def _moved(payload: bytes, partition: int) -> bytes:
-    """Return a payload with another partition's number."""
-    values = msgspec.json.decode(payload)
-    return msgspec.json.encode({**values, "partitionId": partition})
