@@ -19,12 +19,17 @@ from realtime_message.centrifugo.earlier_names import (
 )
 from realtime_message.centrifugo.effective_options import EffectiveOptions, is_true
 from realtime_message.centrifugo.proxy_review import review_proxies
-from realtime_message.centrifugo.review_findings import Expectations, Finding, error, warning
+from realtime_message.centrifugo.review_findings import (
+    LOOPBACK_HOSTS,
+    Expectations,
+    Finding,
+    error,
+    warning,
+)
 
 __all__ = ["Expectations", "Finding", "review_configuration"]
 
 _DURATION_ENDINGS = ("timeout", "interval", "ttl", "delay")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _TOKEN_VARIABLE = "CENTRIFUGO_TOKEN_HMAC_SECRET_KEY"  # noqa: S105 - a variable's name
 _OPEN_DOORS = {
     "client.insecure": "lets everybody connect, subscribe and publish",
@@ -136,7 +141,7 @@ def _port_on_this_machine(url: str) -> int | None:
     """Return the port of a URL of this machine; None for another machine's, or if it has none."""
     try:
         parts = urlsplit(url)
-        return parts.port if parts.hostname in _LOOPBACK else None
+        return parts.port if parts.hostname in LOOPBACK_HOSTS else None
     except ValueError:
         return None
 

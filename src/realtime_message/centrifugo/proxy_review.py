@@ -14,14 +14,19 @@ from urllib.parse import SplitResult, urlsplit
 
 from realtime_message.centrifugo.durations import format_duration, parse_duration
 from realtime_message.centrifugo.effective_options import EffectiveOptions, Rule, is_true
-from realtime_message.centrifugo.review_findings import Expectations, Finding, error, warning
+from realtime_message.centrifugo.review_findings import (
+    LOOPBACK_HOSTS,
+    Expectations,
+    Finding,
+    error,
+    warning,
+)
 
 _HEADER = "X-Callback-Secret"
 _SECRET_TEXT = "${CENTRIFUGO_VAR_CALLBACK_SECRET}"  # noqa: S105 - a variable's name, not a secret
 _VARIABLE = re.compile(r"\$\{(CENTRIFUGO_VAR_[^}]+)\}")
 _CLIENT_EVENTS = ("connect", "refresh")
 _CHANNEL_EVENTS = ("subscribe", "publish", "sub_refresh")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 #: How long the official clients wait for a reply.
 _CLIENT_PATIENCE_SECONDS = 5.0
@@ -165,7 +170,7 @@ def _endpoint_findings(
             fix,
         )
     elif not is_same_place:
-        both_here = theirs.hostname in _LOOPBACK and ours.hostname in _LOOPBACK
+        both_here = theirs.hostname in LOOPBACK_HOSTS and ours.hostname in LOOPBACK_HOSTS
         make = error if both_here else warning
         yield make(
             where,
@@ -223,7 +228,7 @@ def _secret_findings(
         )
     elif sent is None:
         host = _host(endpoint)
-        if host and host not in _LOOPBACK:
+        if host and host not in LOOPBACK_HOSTS:
             yield error(
                 where,
                 f"has no {_HEADER}, and without a secret the callback service serves callers on "
@@ -280,7 +285,7 @@ def _endpoint(expected: Expectations, event: str) -> str:
 
 
 def _origin(url: SplitResult) -> tuple[str, str, int | None]:
-    host = "localhost" if url.hostname in _LOOPBACK else url.hostname or ""
+    host = "localhost" if url.hostname in LOOPBACK_HOSTS else url.hostname or ""
     return url.scheme, host, url.port or _DEFAULT_PORTS.get(url.scheme)
 
 

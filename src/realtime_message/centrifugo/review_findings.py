@@ -9,6 +9,9 @@ import msgspec
 #: `error`: messages are lost, refused or out of order, or anyone gets in. `warning`: may be meant.
 Severity = Literal["error", "warning"]
 
+#: Hosts that lead to the machine itself.
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
 
 class Finding(msgspec.Struct, frozen=True):
     """One thing that does not fit.

@@ -28,30 +28,26 @@ def look(loaded: LoadedSettings, view: Callable[[Streams], Awaitable[T]]) -> T:
     """
     configure_logging("warning", loaded.settings.log.format)
 
-    async def run() -> T:
-        streams = Streams(loaded.settings.redis)
-        try:
-            await streams.layout.compare()
-            return await view(streams)
-        finally:
-            await streams.close()
+    async def compared(streams: Streams) -> T:
+        await streams.layout.compare()
+        return await view(streams)
 
-    return asyncio.run(run())
+    return asyncio.run(_viewed(loaded, compared))
 
 
 def stored_partition_count(loaded: LoadedSettings) -> int:
     """Return the partition count in force; that of the settings, with a note, without Redis."""
-    settings = loaded.settings.redis
-
-    async def run() -> int:
-        streams = Streams(settings)
-        try:
-            return (await streams.layout.read()).partition_count
-        finally:
-            await streams.close()
-
     try:
-        return asyncio.run(run())
+        layout = asyncio.run(_viewed(loaded, lambda streams: streams.layout.read()))
     except StreamsError as error:
         print(f"by redis.partition_count, for Redis does not say: {error}", file=sys.stderr)
-        return settings.partition_count
+        return loaded.settings.redis.partition_count
+    return layout.partition_count
+
+
+async def _viewed(loaded: LoadedSettings, view: Callable[[Streams], Awaitable[T]]) -> T:
+    streams = Streams(loaded.settings.redis)
+    try:
+        return await view(streams)
+    finally:
+        await streams.close()

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from realtime_message.centrifugo.review_findings import LOOPBACK_HOSTS
 from realtime_message.doctor.findings import Finding, error, note, warning
 from realtime_message.settings import Settings
 
 #: For one request; several are made at once.
 REQUEST_SECONDS = 3.0
 
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 
 
@@ -70,7 +70,7 @@ async def _from_outside(settings: Settings, url: str) -> AsyncIterator[Finding]:
     """Ask as another machine would: through an address that is not loopback."""
     parts = urlsplit(url)
     own = own_address()
-    if own is None or (parts.hostname or "") not in _LOOPBACK:
+    if own is None or (parts.hostname or "") not in LOOPBACK_HOSTS:
         return
     answer = await ask(f"{parts.scheme}://{own}:{parts.port or 80}/centrifugo/publish", "POST")
     if answer.status == 0:
@@ -156,7 +156,7 @@ def own_address() -> str | None:
             address = str(probe.getsockname()[0])
         except OSError:
             return None
-    return None if address in _LOOPBACK else address
+    return None if address in LOOPBACK_HOSTS else address
 
 
 def _shown(answer: Answer) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
+from realtime_message.centrifugo.review_findings import LOOPBACK_HOSTS
 from realtime_message.doctor.findings import Finding, error, warning
 from realtime_message.settings import LoadedSettings
 from realtime_message.settings.checks import MIN_SECRET_CHARACTERS
@@ -21,7 +22,6 @@ _PATHS = (
 )
 _IN_URL = "the password in redis.url"
 _MAKE = "`openssl rand -hex 32` makes one"
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def review_secrets(loaded: LoadedSettings) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def _used_twice(secrets: dict[str, str]) -> Iterator[Finding]:
 
 def _missing(loaded: LoadedSettings) -> Iterator[Finding]:
     settings = loaded.settings
-    if not settings.callback.secret and settings.callback.host not in _LOOPBACK:
+    if not settings.callback.secret and settings.callback.host not in LOOPBACK_HOSTS:
         yield warning(
             "callback.secret is empty, and the callback service listens on "
             f"{settings.callback.host}",
@@ -87,4 +87,4 @@ def _missing(loaded: LoadedSettings) -> Iterator[Finding]:
 
 def _is_local(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme == "unix" or (parts.hostname or "localhost") in _LOOPBACK
+    return parts.scheme == "unix" or (parts.hostname or "localhost") in LOOPBACK_HOSTS

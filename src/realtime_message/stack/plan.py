@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from realtime_message.centrifugo.review_findings import LOOPBACK_HOSTS
 from realtime_message.errors import ConfigurationError
 from realtime_message.settings import ChannelRule, LoadedSettings
 from realtime_message.settings.environment import environment_with
@@ -119,7 +120,7 @@ def make_parts(
 
 
 def _page_origins(host: str, port: int) -> list[str]:
-    if host in ("127.0.0.1", "localhost", "::1"):
+    if host in LOOPBACK_HOSTS:
         return [f"http://{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")]
     # The page is opened under whatever name this machine has there.
     return [f"http://*:{port}"]
