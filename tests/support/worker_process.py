@@ -124,6 +124,10 @@ class WorkerProcess:
             self.process.wait(timeout=10)
 
 
+#: Starts a worker, with another app or settings of its own.
+Start = Callable[..., WorkerProcess]
+
+
 def wait_until(
     condition: Callable[[], bool],
     timeout_seconds: float,

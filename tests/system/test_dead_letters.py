@@ -9,7 +9,7 @@ import random
 import subprocess
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from realtime_message.testing.memory.streams import make_message
 from support.checker import read_notes
 from support.traffic import Traffic
 from support.up_stack import RTM, clean_environment
-from support.worker_process import WorkerProcess, wait_until
+from support.worker_process import Start, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -49,7 +49,6 @@ class Result:
 
 Rtm = Callable[..., Any]
 Quick = Callable[..., Result]
-Start = Callable[..., WorkerProcess]
 
 
 @pytest.fixture
@@ -108,30 +107,6 @@ def quick(
         return Result(done.stdout, stderr)
 
     return run
-
-
-@pytest.fixture
-def start(redis_settings: RedisSettings, tmp_path: Path) -> Iterator[Start]:
-    """Start a worker with some settings."""
-    workers: list[WorkerProcess] = []
-
-    def start(**settings: Any) -> WorkerProcess:
-        log = tmp_path / f"worker-{len(workers)}.log"
-        worker = WorkerProcess(redis_settings, log, tmp_path / "history", settings=settings)
-        workers.append(worker)
-        return worker
-
-    yield start
-    for worker in workers:
-        worker.close()
-
-
-@pytest.fixture
-def traffic(redis_settings: RedisSettings) -> Iterator[Traffic]:
-    """Messages."""
-    traffic = Traffic(redis_settings)
-    yield traffic
-    traffic.close()
 
 
 class Letters:

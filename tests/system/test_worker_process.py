@@ -3,11 +3,9 @@
 import json
 import signal
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import redis
 
@@ -15,34 +13,7 @@ from realtime_message.settings import RedisSettings
 from support.checker import read_notes
 from support.traffic import Traffic
 from support.valkey_server import free_port
-from support.worker_process import WorkerProcess, wait_until
-
-Start = Callable[..., WorkerProcess]
-
-
-@pytest.fixture
-def start(redis_settings: RedisSettings, tmp_path: Path) -> Iterator[Start]:
-    """Start a worker with some settings."""
-    workers: list[WorkerProcess] = []
-
-    def start(app: str = "support.fault_app:app", url: str = "", **settings: Any) -> WorkerProcess:
-        redis = msgspec.structs.replace(redis_settings, url=url or redis_settings.url)
-        log = tmp_path / f"worker-{len(workers)}.log"
-        worker = WorkerProcess(redis, log, tmp_path / "history", app=app, settings=settings)
-        workers.append(worker)
-        return worker
-
-    yield start
-    for worker in workers:
-        worker.close()
-
-
-@pytest.fixture
-def traffic(redis_settings: RedisSettings) -> Iterator[Traffic]:
-    """Messages for it."""
-    traffic = Traffic(redis_settings)
-    yield traffic
-    traffic.close()
+from support.worker_process import Start, wait_until
 
 
 def test_sigterm_drains_and_ends_with_0(start: Start, traffic: Traffic, tmp_path: Path) -> None:

@@ -49,6 +49,19 @@ def write(tmp_path):
     return write
 
 
+def check_strictly(path, options):
+    """Return what Centrifugo's own strict check says of a configuration."""
+    secrets = {"token_secret": "t" * 40, "api_key": "k", "callback_secret": "c"}
+    return subprocess.run(
+        [CENTRIFUGO, "checkconfig", "-s", "-c", str(path)],
+        env={**os.environ, **launch_environment(options, **secrets)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -63,15 +76,7 @@ def write(tmp_path):
 def test_centrifugo_accepts_what_we_make(write, options):
     """The strict check of Centrifugo itself finds no unknown key and no wrong value."""
     path = write(build_configuration(options))
-    secrets = {"token_secret": "t" * 40, "api_key": "k", "callback_secret": "c"}
-    result = subprocess.run(
-        [CENTRIFUGO, "checkconfig", "-s", "-c", str(path)],
-        env={**os.environ, **launch_environment(options, **secrets)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    result = check_strictly(path, options)
     assert result.returncode == 0, result.stderr
     assert "unknown" not in result.stderr
 
@@ -82,15 +87,7 @@ def test_centrifugo_reads_the_yaml_that_we_make(tmp_path, options):
     """Its strict check takes the YAML form as well."""
     path = tmp_path / "centrifugo.yaml"
     path.write_text("\n".join(yaml_lines(build_configuration(options))))
-    secrets = {"token_secret": "t" * 40, "api_key": "k", "callback_secret": "c"}
-    result = subprocess.run(
-        [CENTRIFUGO, "checkconfig", "-s", "-c", str(path)],
-        env={**os.environ, **launch_environment(options, **secrets)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    result = check_strictly(path, options)
     assert result.returncode == 0, result.stderr
 
 

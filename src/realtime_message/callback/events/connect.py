@@ -119,13 +119,12 @@ class ConnectHandler:
 
 
 def _make_verifier(settings: Settings) -> TokenVerifier:
-    tokens = settings.tokens
     try:
         return make_verifier(
             TokenKeys(
                 hmac_secret_key=settings.callback.token_secret,
                 hmac_previous_secret_key=settings.callback.previous_token_secret,
-                **{name: getattr(tokens, name) for name in tokens.__struct_fields__},
+                **msgspec.structs.asdict(settings.tokens),
             )
         )
     except ValueError as error:
