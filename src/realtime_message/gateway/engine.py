@@ -9,10 +9,8 @@ from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
 
-import msgspec
-
 from realtime_message.centrifugo.gateway_configuration import GatewayConfiguration, Token
-from realtime_message.centrifugo.tokens import TokenKeys, TokenVerifier
+from realtime_message.centrifugo.tokens import TokenVerifier
 from realtime_message.errors import ConfigurationError
 from realtime_message.gateway.channel_rules import ChannelRules
 from realtime_message.gateway.history import History
@@ -81,8 +79,7 @@ class Engine:
 
 
 def _verifier(path: str, token: Token) -> TokenVerifier:
-    keys = msgspec.convert(token, TokenKeys, from_attributes=True)
     try:
-        return make_verifier(keys)
+        return make_verifier(token)
     except ValueError as error:
         raise ConfigurationError(f"{path}.{error}") from None
