@@ -9,6 +9,7 @@ LANES = ("tests/unit/worker/test_lanes.py",)
 KEEPER = ("tests/unit/worker/test_lease_keeper.py",)
 PARKING = ("tests/unit/worker/test_parking.py",)
 HANDLERS = ("tests/unit/worker/test_handlers_in_memory.py",)
+LOST_LEASE = "test_channel_that_is_parked_while_its_worker_loses_the_lease_keeps_its_order"
 RETRY = ("tests/unit/worker/test_retry.py",)
 
 WORKER_RULES = (
@@ -183,6 +184,14 @@ WORKER_RULES = (
         "self._is_taking_over = False",
         "what a dead worker had in hand is never handled",
         WORKER,
+    ),
+    Mutation(
+        "parking.before_acknowledgement",
+        "worker/parking.py",
+        "        await self._held.committer.wait_for_acknowledgement()\n",
+        "",
+        "a repeated message is set aside behind later ones of its channel",
+        (f"tests/simulation/test_simulation.py::{LOST_LEASE}",),
     ),
     Mutation(
         "hand_over.unacknowledged",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 
@@ -19,6 +20,9 @@ class Committer:
     def __init__(self, on_first: Callable[[], None]) -> None:
         self._on_first = on_first
         self._finished: list[str] = []
+        self._takes = 0
+        self._acknowledged_takes = 0
+        self._has_acknowledged = asyncio.Event()
 
     @property
     def has_finished(self) -> bool:
@@ -34,7 +38,20 @@ class Committer:
     def take(self) -> list[str]:
         """Return the entries to acknowledge now; whoever takes them repeats until it worked."""
         taken, self._finished = self._finished, []
+        self._takes += 1
         return taken
+
+    def acknowledged(self) -> None:
+        """Note that what was taken last is acknowledged."""
+        self._acknowledged_takes = self._takes
+        self._has_acknowledged.set()
+
+    async def wait_for_acknowledgement(self) -> None:
+        """Wait until everything that is done by now is acknowledged, whatever is done meanwhile."""
+        last = self._takes + bool(self._finished)
+        while self._acknowledged_takes < last:
+            self._has_acknowledged.clear()
+            await self._has_acknowledged.wait()
 
     def forget(self) -> None:
         """Drop everything: the lease is lost, and its next holder gets the messages again."""

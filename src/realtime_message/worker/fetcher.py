@@ -119,6 +119,7 @@ class Fetcher:
         entries = await self._read(
             lambda count: self._reader.cycle(acknowledged, count), count, "cycle"
         )
+        self._held.committer.acknowledged()
         self._held.suspects.acknowledged(acknowledged, self._held.number)
         return entries
 

@@ -130,6 +130,9 @@ class Parking:
 
     async def park(self, channel: str, reason: str) -> None:
         """Hold a channel back, from its next message on."""
+        # First what was handled of it: would that come again to another owner, who finds the
+        # channel parked, it would be set aside behind messages that we had set aside before.
+        await self._held.committer.wait_for_acknowledgement()
         await self._call(lambda: self.parker.park(channel, reason))
         self.channels[channel] = False
         log.error("channel.parked", channel=channel, partition=self._held.number)
