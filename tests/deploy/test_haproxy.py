@@ -16,7 +16,7 @@ import pytest
 
 from support.background import Background
 from support.deploy_files import PROJECT, nginx_values, seconds
-from support.valkey_server import free_port
+from support.ports import free_port
 from support.worker_process import wait_until
 
 FILE = PROJECT / "deploy/haproxy/haproxy.cfg"

@@ -21,7 +21,8 @@ from support.background import Background
 from support.callback_process import CallbackProcesses
 from support.deploy_files import PROJECT, Dockerfile, compose_services
 from support.persistent_publishers import PersistentPublishers
-from support.valkey_server import ValkeyServer, free_port, unique_prefix
+from support.ports import free_port
+from support.valkey_server import ValkeyServer, unique_prefix
 from support.worker_process import WorkerProcess, wait_until
 
 pytestmark = pytest.mark.timeout(180)

@@ -25,9 +25,10 @@ from support.persistent_publishers import (
     publish_counts,
     stored_messages,
 )
+from support.ports import free_port
 from support.proxy_bodies import publish_body
 from support.replicated_servers import ReplicatedServers
-from support.valkey_server import ValkeyServer, free_port, unique_prefix
+from support.valkey_server import ValkeyServer, unique_prefix
 
 Fault = Callable[[ValkeyServer], contextlib.AbstractContextManager[None]]
 

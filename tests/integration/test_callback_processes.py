@@ -14,8 +14,9 @@ import pytest
 
 from support.callback_process import CallbackProcesses
 from support.callback_thread import Answer, Wire
+from support.ports import free_port
 from support.proxy_bodies import publish_body
-from support.valkey_server import free_port, unique_prefix
+from support.valkey_server import unique_prefix
 
 
 class Load:

@@ -20,7 +20,7 @@ from realtime_message.stack.centrifugo_release import (
     find_release,
     install,
 )
-from support.valkey_server import free_port
+from support.ports import free_port
 
 PROGRAM = b"#!/bin/sh\necho ran > ran-by-mistake\n"
 OLD = b"what was there"

@@ -21,8 +21,9 @@ from realtime_message.doctor.examination import Examination, Question
 from realtime_message.settings import load_settings
 from support.callback_thread import CallbackThread
 from support.cluster_servers import ClusterServers
+from support.ports import free_port
 from support.up_stack import RTM, UpStack, clean_environment
-from support.valkey_server import ValkeyServer, free_port
+from support.valkey_server import ValkeyServer
 
 pytestmark = pytest.mark.timeout(120)
 

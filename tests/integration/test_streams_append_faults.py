@@ -20,8 +20,9 @@ from realtime_message.streams import Streams, open_streams, pipeline
 from realtime_message.streams.append import PipelinedAppender
 from realtime_message.streams.contracts import Appended, Dedup
 from support.eventually import eventually
+from support.ports import free_port
 from support.tcp_proxy import TcpProxy
-from support.valkey_server import ValkeyServer, free_port, unique_prefix
+from support.valkey_server import ValkeyServer, unique_prefix
 
 
 @pytest.fixture

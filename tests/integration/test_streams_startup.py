@@ -21,8 +21,9 @@ from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
 from realtime_message.streams.startup import _check_information
 from support.certificates import make_certificate
+from support.ports import free_port
 from support.streams_use import use_everything
-from support.valkey_server import ValkeyServer, free_port, unique_prefix
+from support.valkey_server import ValkeyServer, unique_prefix
 
 
 def _settings(url: str, **more: object) -> RedisSettings:

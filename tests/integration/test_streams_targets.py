@@ -15,9 +15,10 @@ from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
 from support.certificates import Certificate, make_certificate
 from support.cluster_servers import ClusterServers
+from support.ports import free_port
 from support.sentinel_servers import NAME, SentinelServers
 from support.streams_use import use_everything
-from support.valkey_server import ValkeyServer, free_port, unique_prefix
+from support.valkey_server import ValkeyServer, unique_prefix
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/redis-rights.md").read_text("utf-8")
 (RULE,) = re.findall(r"^ACL SETUSER rtm (.*)$", PAGE, re.MULTILINE)

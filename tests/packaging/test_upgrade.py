@@ -17,9 +17,9 @@ from realtime_message.settings import RedisSettings
 from support.background import Background
 from support.checker import Report, Sent, check, read_notes
 from support.persistent_publishers import PersistentPublishers
+from support.ports import free_port
 from support.releases import THIS, Release, previous_release
 from support.remarks import remark
-from support.valkey_server import free_port
 from support.worker_process import WorkerProcess, wait_until
 
 pytestmark = pytest.mark.timeout(400)

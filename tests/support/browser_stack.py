@@ -23,7 +23,7 @@ import uvicorn
 
 from realtime_message.stack.page_server import create_page_app
 from support.gateway_link import GatewayLink
-from support.valkey_server import free_port
+from support.ports import free_port
 
 _SECRET = "browser-test-secret-of-32-bytes-or-more"
 _START_SECONDS = 30.0

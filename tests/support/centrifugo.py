@@ -17,7 +17,7 @@ from realtime_message.centrifugo.configuration import (
     build_configuration,
     launch_environment,
 )
-from support.valkey_server import free_port
+from support.ports import free_port
 
 
 def find_centrifugo() -> str | None:

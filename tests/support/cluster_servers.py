@@ -11,7 +11,8 @@ import redis
 from redis.crc import key_slot
 
 from support.certificates import Certificate
-from support.valkey_server import ValkeyServer, free_port
+from support.ports import free_port
+from support.valkey_server import ValkeyServer
 
 SLOT_COUNT = 16_384
 FORM_TIMEOUT_SECONDS = 60.0
@@ -27,8 +28,6 @@ _OPTIONS = {
 }
 
 _TLS_OPTIONS = {"tls-cluster": "yes", "tls-replication": "yes"}
-#: A node also listens on a port that is 10,000 higher.
-_HIGHEST_PORT = 55535
 
 
 class ClusterServers:
@@ -58,7 +57,7 @@ class ClusterServers:
         self._tls_ports: dict[ValkeyServer, int] = {}
         self.nodes: list[ValkeyServer] = []
         for _ in range(masters * (1 + replicas)):
-            port = free_port(_HIGHEST_PORT)
+            port = free_port()
             tls = {**certificate.options(port), **_TLS_OPTIONS} if certificate else {}
             node = ValkeyServer({**_OPTIONS, **tls, **(options or {})}, binary=binary)
             self.nodes.append(node)

@@ -13,8 +13,8 @@ import pytest
 from support.background import Background
 from support.containers import WORK, CommandFailedError, Podman
 from support.deploy_tests import centrifugo
+from support.ports import free_port
 from support.remarks import remark
-from support.valkey_server import free_port
 from support.worker_process import wait_until
 
 _PACKAGE_SUITE = "trixie"

@@ -14,7 +14,7 @@ from support.containers import Podman
 from support.containers_images import REDIS_IMAGE
 from support.deploy_tests import centrifugo
 from support.instance_process import API_KEY, SECRET
-from support.valkey_server import free_port
+from support.ports import free_port
 from support.worker_process import wait_until
 
 IMAGE = "centrifuge-realtime-message"

@@ -7,7 +7,6 @@ import copy
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -25,6 +24,7 @@ from realtime_message.centrifugo.configuration import (
 )
 from realtime_message.gateway.server import Listening, serve
 from support.gateway_callback import DEADLINE_SECONDS, BackgroundLoop, ScriptedCallback
+from support.ports import free_port
 
 Kind = Literal["embedded", "centrifugo"]
 
@@ -39,14 +39,6 @@ BASE_EVENTS = ("connect", "subscribe", "publish", "rpc")
 def centrifugo_binary() -> str | None:
     """Return where Centrifugo is, if it is anywhere."""
     return os.environ.get("RTM_CENTRIFUGO_BIN") or shutil.which("centrifugo")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class GatewayRig:

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from support.background import Background
-from support.valkey_server import free_port
+from support.ports import free_port
 from support.worker_process import wait_until
 
 SECRET = "3f1c9a7e5b2d4860ac1e9f7b3d5c2a80"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support.background import Background
 from support.deploy_files import NGINX
-from support.valkey_server import free_port
+from support.ports import free_port
 from support.worker_process import wait_until
 
 MAIN = """

@@ -11,7 +11,7 @@ from typing import Any
 from realtime_message.centrifugo.tokens import make_connection_token
 from realtime_message.settings import RedisSettings
 from support.background import Background
-from support.valkey_server import free_port
+from support.ports import free_port
 from support.worker_process import TESTS, WorkerProcess
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"

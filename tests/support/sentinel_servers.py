@@ -9,7 +9,8 @@ from typing import Self
 import redis
 
 from support.certificates import Certificate
-from support.valkey_server import ValkeyServer, free_port
+from support.ports import free_port
+from support.valkey_server import ValkeyServer
 
 NAME = "shop"
 FORM_TIMEOUT_SECONDS = 60.0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from support.background import Background
-from support.valkey_server import free_port
+from support.ports import free_port
 
 RTM = [sys.executable, "-m", "realtime_message"]
 

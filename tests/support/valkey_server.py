@@ -17,6 +17,7 @@ from typing import Self
 import redis
 
 from realtime_message.valkey_wheel import find_in_wheel
+from support.ports import free_port
 
 START_TIMEOUT_SECONDS = 15.0
 
@@ -33,16 +34,6 @@ def find_binary() -> str:
             "in RTM_REDIS_BIN"
         )
     return str(found)
-
-
-def free_port(highest: int = 65535) -> int:
-    """Return a loopback port, not above `highest`, that was free a moment ago."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port <= highest:
-            return port
 
 
 def unique_prefix() -> str:
@@ -70,8 +61,7 @@ class ValkeyServer:
     ) -> None:
         self.binary = binary or find_binary()
         self.directory = Path(tempfile.mkdtemp(prefix="rtm-valkey-"))
-        # A node of a cluster also listens on a port that is 10,000 higher.
-        self.port = free_port(55535 if "cluster-enabled" in (options or {}) else 65535)
+        self.port = free_port()
         self.durable = durable
         self.options = dict(options or {})
         self._process: subprocess.Popen[bytes] | None = None

@@ -15,8 +15,8 @@ import pytest
 from realtime_message.stack.centrifugo_release import DEFAULT_VERSION, find_release
 from support.background import Background
 from support.centrifugo import find_centrifugo
+from support.ports import free_port
 from support.up_stack import RTM, clean_environment, run_rtm
-from support.valkey_server import free_port
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from support.background import Background
+from support.ports import free_port
 from support.up_stack import RTM, clean_environment
-from support.valkey_server import ValkeyServer, free_port, unique_prefix
+from support.valkey_server import ValkeyServer, unique_prefix
 
 pytestmark = pytest.mark.timeout(120)
 

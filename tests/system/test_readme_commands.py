@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from support.background import Background
+from support.ports import free_port
 from support.readme_commands import PROJECT, copy_project, shown_commands
-from support.valkey_server import free_port
 
 pytestmark = pytest.mark.timeout(420)
 

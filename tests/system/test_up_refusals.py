@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.ports import free_port
 from support.up_stack import UpStack, free_ports, run_rtm
-from support.valkey_server import free_port
 
 pytestmark = [
     pytest.mark.timeout(180),

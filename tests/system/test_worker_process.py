@@ -11,8 +11,8 @@ import redis
 
 from realtime_message.settings import RedisSettings
 from support.checker import read_notes
+from support.ports import free_port
 from support.traffic import Traffic
-from support.valkey_server import free_port
 from support.worker_process import Start, wait_until
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from support.gateway_callback import Answer
 from support.gateway_client import RawClient, unique
-from support.gateway_rig import API_KEY, free_port
+from support.gateway_rig import API_KEY
+from support.ports import free_port
 
 
 async def test_health_and_other_paths(rig):

@@ -11,8 +11,8 @@ from realtime_message.cli.application import application
 from realtime_message.cli.subscribe import _line
 from realtime_message.client.subscriber import Publication
 from realtime_message.partitions import partition_of
+from support.ports import free_port
 from support.token_keys import KeyPair
-from support.valkey_server import free_port
 
 KEY = "k" * 32
 

@@ -16,7 +16,7 @@ from realtime_message.client.connection import (
 from realtime_message.client.publisher import Publisher
 from realtime_message.client.subscriber import Notice, Publication, Subscriber
 from support.fake_gateway import FakeGateway, fake_gateway, reply_to
-from support.valkey_server import free_port
+from support.ports import free_port
 
 Command = dict[str, Any]
 

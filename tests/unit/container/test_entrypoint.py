@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from support.certificates import make_certificate
-from support.valkey_server import free_port
+from support.ports import free_port
 
 CONTAINER = Path(__file__).parents[3] / "deploy/container"
 

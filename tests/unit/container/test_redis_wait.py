@@ -8,7 +8,8 @@ import pytest
 from realtime_message.errors import LayoutMismatchError, StartupError
 from realtime_message.settings import RedisSettings
 from realtime_message.stack.container.redis_wait import wait_for_redis
-from support.valkey_server import ValkeyServer, free_port, unique_prefix
+from support.ports import free_port
+from support.valkey_server import ValkeyServer, unique_prefix
 
 
 async def test_waits_until_redis_answers_and_says_so():

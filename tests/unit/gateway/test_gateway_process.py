@@ -18,7 +18,7 @@ from realtime_message.centrifugo.configuration import (
 )
 from realtime_message.errors import ConfigurationError, PortInUseError
 from realtime_message.gateway.server import run_gateway
-from support.gateway_rig import free_port
+from support.ports import free_port
 
 DEADLINE_SECONDS = 15
 SCRIPT = """
