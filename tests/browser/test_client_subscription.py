@@ -97,7 +97,7 @@ def test_unsubscribe_push_says_whether_to_come_back(
 
 def test_unanswered_subscribe_leads_to_a_new_connection(client: PageClient) -> None:
     """Whether the gateway has subscribed it is unknown then; only a new connection is clear."""
-    connection = connected(client, timeoutMs=200)
+    connection = connected(client, timeoutMs=1000)
     client.run("join('room')")
     connection.expect("subscribe")
     assert connection.is_left()

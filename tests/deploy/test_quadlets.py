@@ -17,10 +17,12 @@ _PLACES = ("/usr/libexec/podman/quadlet", "/usr/lib/podman/quadlet")
 
 def _generator() -> str:
     """Return Podman's generator, or skip: it is part of Podman since 4.4."""
-    named = os.environ.get("RTM_QUADLET_BIN", "")
+    named = os.environ.get("TESTS_QUADLET_BIN", "")
     found = next((path for path in (named, *_PLACES) if path and os.access(path, os.X_OK)), None)
     if found is None:
-        pytest.skip("there is no quadlet generator: Podman 5 has it, or name it in RTM_QUADLET_BIN")
+        pytest.skip(
+            "there is no quadlet generator: Podman 5 has it, or name it in TESTS_QUADLET_BIN"
+        )
     return found
 
 

@@ -127,5 +127,6 @@ def test_the_clock_is_really_wrong(server: ValkeyServer, clock: Clock) -> None:
     client = server.client()
     before, _ = client.time()
     clock.jump(HOUR_SECONDS)
-    after, _ = client.time()
-    assert after - before >= HOUR_SECONDS
+    # A thread of the server that looks at the clock at the same moment can make the library pass
+    # the machine's own time on for once.
+    wait_until(lambda: client.time()[0] - before >= HOUR_SECONDS, 10)

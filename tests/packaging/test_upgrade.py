@@ -1,6 +1,6 @@
 """A release and the one before it work on the same streams at once, so that either way is open.
 
-The tag before this source is installed beside it; RTM_PREVIOUS_RELEASE names another commit. The
+The tag before this source is installed beside it; TESTS_PREVIOUS_RELEASE names another commit. The
 steps are those of docs/howto/upgrade.md.
 """
 

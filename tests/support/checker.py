@@ -89,9 +89,9 @@ class Report:
 
 
 def write_row(report: Report) -> None:
-    """Print a run's row, and append it to the file that RTM_FAULT_TABLE names."""
+    """Print a run's row, and append it to the file that TESTS_FAULT_TABLE names."""
     print(f"\n{Report.header()}\n{report.row()}")
-    table = os.environ.get("RTM_FAULT_TABLE")
+    table = os.environ.get("TESTS_FAULT_TABLE")
     if table:
         with Path(table).open("a", encoding="utf-8") as file:
             if not file.tell():

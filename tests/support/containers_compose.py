@@ -36,7 +36,7 @@ def why_no_docker() -> str:
 def provide_compose(plugins: Path) -> None:
     """Have Compose v2 where the docker command finds its plug-ins, or skip with the reason."""
     plugins.mkdir(parents=True, exist_ok=True)
-    known = [os.environ.get("RTM_COMPOSE_BIN", ""), shutil.which("docker-compose") or ""]
+    known = [os.environ.get("TESTS_COMPOSE_BIN", ""), shutil.which("docker-compose") or ""]
     known += [f"/{_PLUGIN}", "/usr/lib/docker/cli-plugins/docker-compose"]
     found = next((path for path in known if path and _is_compose_2(path)), None)
     (plugins / "docker-compose").symlink_to(found or _unpack_compose())
@@ -57,7 +57,7 @@ def _unpack_compose() -> Path:
         return program
     keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
     if shutil.which("apt-get") is None or not keyring.exists():
-        pytest.skip("there is no Compose v2: install it, or name its program in RTM_COMPOSE_BIN")
+        pytest.skip("there is no Compose v2: install it, or name its program in TESTS_COMPOSE_BIN")
     (folder / "lists/partial").mkdir(parents=True, exist_ok=True)
     words = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
     mirror = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[0]

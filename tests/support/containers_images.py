@@ -1,8 +1,8 @@
 """The images that ours is built from and runs with: real ones, or stand-ins of Debian packages.
 
-An image that is in the storage is taken as it is; RTM_DEPLOY_PULL=1 pulls what is missing. Without
-a registry a stand-in is made under the same name, and the report says so. Its packages are Debian's
-own of the same versions: Python 3.13, Redis 8.
+An image that is in the storage is taken as it is; TESTS_PULL_IMAGES=1 pulls what is missing.
+Without a registry a stand-in is made under the same name, and the report says so. Its packages are
+Debian's own of the same versions: Python 3.13, Redis 8.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def provide(podman: Podman, *images: str) -> None:
     for image in images:
         if podman.has_image(image):
             continue
-        if os.environ.get("RTM_DEPLOY_PULL") == "1":
+        if os.environ.get("TESTS_PULL_IMAGES") == "1":
             podman.run("pull", "--quiet", image, timeout_seconds=600)
         elif image == CENTRIFUGO_IMAGE:
             _make_centrifugo(podman)
@@ -99,7 +99,8 @@ def provide(podman: Podman, *images: str) -> None:
 def _make(podman: Podman, image: str, stand_in: StandIn) -> None:
     if shutil.which("mmdebstrap") is None:
         pytest.skip(
-            f"there is no {image}: RTM_DEPLOY_PULL=1 pulls it, or install mmdebstrap for a stand-in"
+            f"there is no {image}: TESTS_PULL_IMAGES=1 pulls it, or install mmdebstrap for a "
+            "stand-in"
         )
     archive = WORK / "images" / f"{image.rpartition('/')[2].replace(':', '-')}.tar"
     if not archive.exists() or time.time() - archive.stat().st_mtime > _KEPT_SECONDS:

@@ -10,7 +10,7 @@ import pytest
 from realtime_message.errors import StartupError
 from realtime_message.stack.gateway_launch import find_centrifugo
 
-SWITCH = "RTM_DEPLOY_TESTS"
+SWITCH = "TESTS_DEPLOY"
 
 #: For modules whose tests run only when asked for.
 only_when_asked = pytest.mark.skipif(

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 #: How long each test searches; more on purpose than in every run.
-FUZZ_SECONDS = float(os.environ.get("RTM_FUZZ_SECONDS") or 6)
+FUZZ_SECONDS = float(os.environ.get("TESTS_FUZZ_SECONDS") or 6)
 #: After this long without an answer or an end, the other side hangs.
 PATIENCE_SECONDS = 10.0
 

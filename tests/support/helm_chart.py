@@ -15,16 +15,16 @@ import yaml
 from support.deploy_files import PROJECT
 
 CHART = PROJECT / "deploy/kubernetes/chart"
-HELM = os.environ.get("RTM_HELM_BIN") or shutil.which("helm")
-VALIDATOR = os.environ.get("RTM_KUBERNETES_VALIDATE_BIN") or shutil.which("kubernetes-validate")
+HELM = os.environ.get("TESTS_HELM_BIN") or shutil.which("helm")
+VALIDATOR = os.environ.get("TESTS_KUBERNETES_VALIDATE_BIN") or shutil.which("kubernetes-validate")
 RENDERED_FOR = "1.34"
 
 needs_helm = pytest.mark.skipif(
-    HELM is None, reason="helm is not installed; RTM_HELM_BIN names one"
+    HELM is None, reason="helm is not installed; TESTS_HELM_BIN names one"
 )
 needs_validator = pytest.mark.skipif(
     VALIDATOR is None,
-    reason="pip install kubernetes-validate, or name it in RTM_KUBERNETES_VALIDATE_BIN",
+    reason="pip install kubernetes-validate, or name it in TESTS_KUBERNETES_VALIDATE_BIN",
 )
 
 EVERYTHING = {

