@@ -9,7 +9,8 @@ ratios within this one run. The steadiest figure is the CPU time for each messag
     python benchmarks/worker_drain.py --rounds 3
 
 The worker has one core, Redis another. Needs Node; installs the peers below .work/benchmarks at the
-first run. taskiq has entries of its own form, and so a backlog of its own.
+first run. `--frameworks` adds FastStream, taskiq and Protean. taskiq and Protean have entries of
+their own form, and so a backlog of their own.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare workers that drain a backlog.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--messages", type=int, default=100_000, help="in the backlog")
-    parser.add_argument("--frameworks", action="store_true", help="with FastStream and taskiq")
+    parser.add_argument(
+        "--frameworks", action="store_true", help="with FastStream, taskiq and Protean"
+    )
     return parser.parse_args()
 
 
@@ -107,27 +110,36 @@ def _peers(options: argparse.Namespace) -> list[Drain]:
         Drain("ioredis, COUNT 10, one by one", (*node, "one", "10"), few),
         Drain("ioredis, COUNT 100, XACK for a read", (*node, "many", "100"), options.messages),
     ]
-    if options.frameworks:
-        python = python_with("drain_peers", "faststream[redis]", "taskiq", "taskiq-redis", "uvloop")
-        faststream = (python, str(PEERS / "drain_faststream.py"))
-        taskiq = str(Path(python).parent / "taskiq")
-        few = options.messages // 10
-        peers += [
-            Drain("FastStream, message by message", (*faststream, "one"), few),
-            Drain("FastStream, batches of 200", (*faststream, "many"), options.messages),
-            Drain(
-                "taskiq",
-                (taskiq, "worker", "--workers", "1", "drain_taskiq:broker"),
-                few,
-                partial(_queue_tasks, python),
-            ),
-        ]
-    return peers
+    return peers + (_frameworks(options) if options.frameworks else [])
 
 
-def _queue_tasks(python: str, port: int, count: int) -> None:
-    command = [python, str(PEERS / "drain_taskiq.py"), "kick", str(count)]
-    subprocess.run(command, env={**os.environ, "REDIS_PORT": str(port)}, check=True)
+def _frameworks(options: argparse.Namespace) -> list[Drain]:
+    python = python_with("drain_peers", "faststream[redis]", "taskiq", "taskiq-redis", "uvloop")
+    faststream = (python, str(PEERS / "drain_faststream.py"))
+    taskiq = str(Path(python).parent / "taskiq")
+    own = python_with("drain_protean", "protean[redis]", "hiredis", "uvloop")
+    protean = (own, str(PEERS / "drain_protean.py"))
+    return [
+        Drain("FastStream, message by message", (*faststream, "one"), options.messages // 10),
+        Drain("FastStream, batches of 200", (*faststream, "many"), options.messages),
+        Drain(
+            "taskiq",
+            (taskiq, "worker", "--workers", "1", "drain_taskiq:broker"),
+            options.messages // 10,
+            partial(_queue, (python, str(PEERS / "drain_taskiq.py"), "kick")),
+        ),
+        Drain(
+            "Protean, `sequential_by`: a leased stream a channel",
+            protean,
+            options.messages // 5,  # more than taskiq: each of the channels costs a lease, too
+            partial(_queue, (*protean, "queue")),
+        ),
+    ]
+
+
+def _queue(command: tuple[str, ...], port: int, count: int) -> None:
+    environment = {**os.environ, "REDIS_PORT": str(port)}
+    subprocess.run([*command, str(count)], env=environment, check=True)
 
 
 def _measure(one: Drain, client: redis.Redis, port: int, core: int | None) -> Figures:
@@ -189,8 +201,8 @@ def _print(options: argparse.Namespace, load_before: str, medians: dict[str, Fig
     print("|---|---|---|---|---|---|")
     for name, f in medians.items():
         print(
-            f"| {name} | {f.per_second:,.0f} | {f.per_second / peer.per_second:.1f} "
-            f"| {f.cpu_us:.1f} | 1/{peer.cpu_us / f.cpu_us:.1f} | {f.redis_cpu_us:.1f} |",
+            f"| {name} | {f.per_second:,.0f} | {f.per_second / peer.per_second:.3g} "
+            f"| {f.cpu_us:.1f} | 1/{peer.cpu_us / f.cpu_us:.3g} | {f.redis_cpu_us:.1f} |",
             flush=True,
         )
 
