@@ -7,10 +7,12 @@ names. What a machine needs beyond Podman's defaults is found by trying, and tol
 from __future__ import annotations
 
 import os
+import pwd
 import resource
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from support.deploy_files import PROJECT
@@ -22,7 +24,7 @@ _PLAIN = """
 [network]
 network_config_dir = "{folder}/networks"
 [engine]
-tmp_dir = "{folder}/tmp"
+{engine}tmp_dir = "{folder}/tmp"
 """
 # For machines whose root may not raise limits, or whose control groups crun does not know.
 _CAREFUL = """
@@ -33,7 +35,7 @@ network_backend = "netavark"
 network_config_dir = "{folder}/networks"
 [engine]
 runtime = "runc"
-tmp_dir = "{folder}/tmp"
+{engine}tmp_dir = "{folder}/tmp"
 """
 _STORAGE = """
 [storage]
@@ -41,6 +43,10 @@ driver = "overlay"
 graphroot = "{folder}/storage"
 runroot = "{folder}/run"
 """
+
+
+# Where systemd has opened no session for the user.
+_ROOTLESS = 'cgroup_manager = "cgroupfs"\n'
 
 
 def why_no_podman() -> str:
@@ -52,6 +58,14 @@ def why_no_podman() -> str:
     return ""
 
 
+def rootless_user() -> str:
+    """Return a user who may have containers of his own; empty if none is named, or known."""
+    user = os.environ.get("TESTS_ROOTLESS_USER") or os.environ.get("SUDO_USER", "")
+    ids = Path("/etc/subuid")
+    listed = ids.read_text("utf-8").splitlines() if ids.exists() else []
+    return user if any(line.startswith(f"{user}:") for line in listed) else ""
+
+
 class CommandFailedError(AssertionError):
     """A command did not end with 0; the text holds its output."""
 
@@ -60,28 +74,38 @@ class Podman:
     """Runs podman.
 
     Args:
-        folder: for storage, networks and settings; it is deleted by `close`.
+        user: who runs it, without root's rights; empty for root.
+
+    Attributes:
+        folder: for storage, networks and settings; `close` deletes it.
     """
 
-    def __init__(self, folder: Path = WORK / "podman") -> None:
-        self.folder = folder
+    def __init__(self, user: str = "") -> None:
+        # What is below the project's folder may be closed to another user.
+        folder = Path(tempfile.mkdtemp(prefix="rtm-podman-")) if user else WORK / "podman"
         folder.mkdir(parents=True, exist_ok=True)
-        storage, settings = folder / "storage.conf", folder / "containers.conf"
+        self.folder = folder
+        self._engine = _ROOTLESS if user else ""
+        self._words = ["runuser", "-u", user, "--"] if user else []
+        storage, self._settings = folder / "storage.conf", folder / "containers.conf"
         storage.write_text(_STORAGE.format(folder=folder), "utf-8")
-        settings.write_text(_PLAIN.format(folder=folder), "utf-8")
-        self.environment: Mapping[str, str] = {
+        self._write(_PLAIN)
+        self.environment = {
             **os.environ,
             "CONTAINERS_STORAGE_CONF": str(storage),
-            "CONTAINERS_CONF": str(settings),
+            "CONTAINERS_CONF": str(self._settings),
         }
+        if user:
+            self.environment |= {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
+            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+            remark(f"podman: rootless, as the user {user}")
 
     def try_out(self, image: str) -> None:
         """Run a container; where that fails, go on with settings for such machines."""
         if self.result("run", "--rm", "--pull=never", image, "true").returncode == 0:
             return
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        settings = self.folder / "containers.conf"
-        settings.write_text(_CAREFUL.format(folder=self.folder, files=files), "utf-8")
+        self._write(_CAREFUL, files=files)
         self.run("run", "--rm", "--pull=never", image, "true")
         remark("podman: runs with runc, netavark and lowered limits; its defaults failed here")
 
@@ -93,9 +117,9 @@ class Podman:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of podman; return how it ended."""
         return subprocess.run(
-            ["podman", *words],
-            cwd=cwd,
-            env=dict(self.environment),
+            [*self._words, "podman", *words],
+            cwd=cwd or self.folder,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=timeout_seconds,
@@ -123,10 +147,9 @@ class Podman:
             CommandFailedError: it did not end with 0.
         """
         done = subprocess.run(
-            command,
-            shell=True,
+            [*self._words, "sh", "-c", command],
             cwd=cwd,
-            env=dict(self.environment),
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=timeout_seconds,
@@ -135,6 +158,10 @@ class Podman:
         if done.returncode != 0:
             raise CommandFailedError(f"{command}:\n{done.stdout}{done.stderr}")
         return done.stdout.strip()
+
+    def lend(self, file: Path) -> Path:
+        """Return a file that podman may read: itself, or a copy for another user."""
+        return Path(shutil.copy(file, self.folder)) if self._words else file
 
     def has_image(self, image: str) -> bool:
         """Whether an image is in the storage."""
@@ -160,3 +187,7 @@ class Podman:
         self.result("network", "prune", "--force")
         self.result("system", "reset", "--force", timeout_seconds=300)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write(self, settings: str, **values: object) -> None:
+        text = settings.format(folder=self.folder, engine=self._engine, **values)
+        self._settings.write_text(text, "utf-8")

@@ -106,7 +106,7 @@ def _make(podman: Podman, image: str, stand_in: StandIn) -> None:
     if not archive.exists() or time.time() - archive.stat().st_mtime > _KEPT_SECONDS:
         _bootstrap(archive, stand_in)
     changes = [word for change in stand_in.changes for word in ("--change", change)]
-    podman.run("import", "--quiet", *changes, str(archive), image)
+    podman.run("import", "--quiet", *changes, str(podman.lend(archive)), image)
     remark(f"{image}: stand-in of Debian {_SUITE} packages ({', '.join(stand_in.packages)})")
 
 
@@ -155,7 +155,7 @@ def _certificates(stand_in: StandIn) -> list[str]:
 def _make_centrifugo(podman: Podman) -> None:
     """Put the program of this machine under the image's name; without one, one that says so."""
     program = centrifugo()
-    folder = WORK / "centrifugo"
+    folder = podman.folder / "centrifugo"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "centrifugo"
     if program is None:
