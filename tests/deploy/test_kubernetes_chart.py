@@ -60,7 +60,7 @@ def test_schema_knows_every_value() -> None:
         ({}, "set existingSecret"),
         ({"secrets": {"redisUrl": "redis://r", "tokenSecret": "short"}}, "tokenSecret"),
         ({"existingSecret": "s", "instance": {"replicaz": 3}}, "replicaz"),
-        ({"existingSecret": "s", "instance": {"replicas": "3"}}, "want integer"),
+        ({"existingSecret": "s", "instance": {"replicas": "3"}}, "integer"),
         ({"existingSecret": "s", "settings": {"redis": {"partitions": 8}}}, "partitions"),
         ({"existingSecret": "s", "settings": {"redis": {"url": "redis://x"}}}, "url"),
         ({"existingSecret": "s", "settings": {"callback": {"token_secret": "x"}}}, "token_secret"),
@@ -86,7 +86,8 @@ def test_wrong_values_are_refused_with_a_reason(values: dict[str, Any], reason: 
     """Before anything is installed, in words."""
     done = rendered(json.dumps(values))
     assert done.returncode != 0
-    assert reason in done.stderr
+    # Older releases of Helm name a value by its path with dots.
+    assert reason in done.stderr or reason.replace("/", ".") in done.stderr
 
 
 @needs_helm

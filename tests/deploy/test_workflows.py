@@ -22,7 +22,7 @@ METADATA = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["proje
 
 def _program(name: str) -> str:
     """Return a linter, or skip with how to get it."""
-    variable = f"RTM_{name.upper()}_BIN"
+    variable = f"TESTS_{name.upper()}_BIN"
     found = os.environ.get(variable) or shutil.which(name)
     if not found:
         pytest.skip(f"{name} is not installed; {variable} names one")
