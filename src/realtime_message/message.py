@@ -48,7 +48,7 @@ class Message(
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Message)
+_decode = msgspec.json.Decoder(Message).decode
 
 
 def encode_message(message: Message) -> bytes:
@@ -84,6 +84,6 @@ def decode_message(payload: bytes | str) -> Message:
             version that this release does not know.
     """
     try:
-        return _decoder.decode(payload)
+        return _decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise MalformedEntryError(f"the payload is not a message: {error}") from None

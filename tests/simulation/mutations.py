@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -10,10 +11,10 @@ from unittest import mock
 from realtime_message.testing.memory.reader import MemoryPartitionReader
 from realtime_message.testing.memory.state import PartitionState
 from realtime_message.worker import lease_keeper
+from realtime_message.worker.dispatcher import Dispatcher
 from realtime_message.worker.held_partition import HeldPartition
 from realtime_message.worker.lanes import Lanes
 from realtime_message.worker.lease_hold import LeaseHold
-from realtime_message.worker.running import Running
 
 
 def _no_fence() -> Any:
@@ -34,13 +35,15 @@ def _two_at_once() -> Any:
 
 def _early_acknowledgement() -> Any:
     """An entry is acknowledged when its handler begins."""
-    start = Running.start
+    handler_of = Dispatcher._handler_of
 
-    def start_and_acknowledge(running: Running, delivery: Any, *rest: Any) -> None:
-        delivery.held.committer.finish(delivery.entry.id)
-        start(running, delivery, *rest)
+    def acknowledge(dispatcher: Dispatcher, delivery: Any, now: float) -> Any:
+        handler = handler_of(dispatcher, delivery, now)
+        if handler is not None:
+            delivery.held.committer.finish(delivery.entry.id)
+        return handler
 
-    return mock.patch.object(Running, "start", start_and_acknowledge)
+    return mock.patch.object(Dispatcher, "_handler_of", acknowledge)
 
 
 def _nothing_claimed() -> Any:
@@ -54,7 +57,8 @@ def _nothing_claimed() -> Any:
 
 def _lease_unchecked() -> Any:
     """A handler begins although the lease has run out."""
-    return mock.patch.object(LeaseHold, "check", lambda hold: hold.lost_because is None)
+    never = property(lambda _hold: math.inf, lambda _hold, _until: None)
+    return mock.patch.object(LeaseHold, "until", never, create=True)
 
 
 def _lease_relied_on_too_long() -> Any:

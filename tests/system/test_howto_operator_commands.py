@@ -13,6 +13,8 @@ import redis
 from realtime_message.message import encode_message
 from realtime_message.partitions import partition_of
 from realtime_message.testing.memory.streams import make_message
+from support.background import Background
+from support.deploy_files import PROJECT
 from support.howto_pages import HOWTO, OPERATOR_PAGES, commands
 from support.up_stack import RTM, clean_environment
 from support.valkey_server import ValkeyServer
@@ -49,10 +51,24 @@ def server() -> Iterator[ValkeyServer]:
         yield running
 
 
-@pytest.mark.parametrize("page", OPERATOR_PAGES)
-def test_every_command_of_the_page_runs(page: str, server: ValkeyServer, tmp_path: Path) -> None:
-    """In the page's order; what is asked is answered with yes."""
+@pytest.fixture
+def environment(server: ValkeyServer, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What a command needs to know; a worker runs, without which a resize would wait for one."""
     environment = clean_environment(REDIS_URL=server.url, COLUMNS="200")
+    words = [*RTM, "worker", "examples.worker:app"]
+    worker = Background(words, tmp_path, {**environment, "PYTHONPATH": str(PROJECT)})
+    try:
+        worker.wait_for("worker.started", timeout_seconds=40)
+        yield environment
+    finally:
+        worker.kill()
+
+
+@pytest.mark.parametrize("page", OPERATOR_PAGES)
+def test_every_command_of_the_page_runs(
+    page: str, server: ValkeyServer, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """In the page's order; what is asked is answered with yes."""
     lines = commands(HOWTO / page)
     assert lines
     for line in lines:

@@ -252,9 +252,7 @@ class RedisPartitionReader:
 def _entries(rows: list[tuple[bytes, list[bytes]]]) -> list[Entry]:
     """Return what was read; nearly always `payload` is the first field."""
     return [
-        Entry(str(entry_id, "ascii"), fields[1])
-        if fields[0] == b"payload"
-        else _entry(entry_id, fields)
+        Entry(entry_id.decode(), fields[1]) if fields[0] == b"payload" else _entry(entry_id, fields)
         for entry_id, fields in rows
     ]
 

@@ -1,14 +1,17 @@
 """The worker's numbers: plain integers, read when Prometheus asks.
 
-Counting is on the path of every message, so it is an addition to a list and nothing else. Labels
-come from closed sets: partition and outcome, never channel, user or message.
+Counting is on the path of every message, so that only notes what there is to count; it is counted
+for many at once. Labels come from closed sets: partition and outcome, never channel, user or
+message.
 
     read = done (ack, skip, unhandled, dead_letter) + abandoned + in hand
 """
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
@@ -56,12 +59,25 @@ class Loss(StrEnum):
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
+#: So many attempts are noted before they are counted.
+_MAX_NOTED = 256
+
+
+#: What is noted of an attempt, as `attempt_done` takes it.
+_Attempt = tuple[int, Outcome, float, str, float]
+
+
 class _Histogram:
     __slots__ = ("buckets", "total")
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(BOUNDS) + 1)
         self.total = 0.0
+
+    def add(self, values: Iterable[float]) -> None:
+        for value in values:
+            self.buckets[bisect_left(BOUNDS, value)] += 1
+            self.total += value
 
     def fill(self, family: HistogramMetricFamily) -> None:
         count = 0
@@ -81,8 +97,9 @@ class WorkerMetrics(Collector):
 
     def __init__(self, owned: Callable[[], dict[int, int]] = dict) -> None:
         self.owned = owned
-        #: By partition and outcome.
-        self.outcomes: dict[int, dict[Outcome, int]] = {}
+        self._noted: deque[_Attempt] = deque()
+        self._counting = threading.Lock()
+        self._outcomes: Counter[tuple[int, Outcome]] = Counter()
         self.losses = dict.fromkeys(Loss, 0)
         self.read_count = 0
         self.acquired_count = 0
@@ -93,7 +110,7 @@ class WorkerMetrics(Collector):
         self._age = _Histogram()
 
     def attempt_done(
-        self, partition: int, outcome: Outcome, took_seconds: float, age_seconds: float
+        self, partition: int, outcome: Outcome, took_seconds: float, entry_id: str, ended_at: float
     ) -> None:
         """Count an attempt.
 
@@ -101,18 +118,12 @@ class WorkerMetrics(Collector):
             partition: the message's partition.
             outcome: how it ended.
             took_seconds: how long the handler took.
-            age_seconds: how long ago the callback service stored the message.
+            entry_id: the message's; it begins with the milliseconds since 1970 when it was stored.
+            ended_at: when the handler ended, in seconds since 1970.
         """
-        outcomes = self.outcomes.get(partition)
-        if outcomes is None:
-            outcomes = self.outcomes[partition] = dict.fromkeys(Outcome, 0)
-        outcomes[outcome] += 1
-        # Written out: two calls would cost as much as the rest.
-        handling, age = self._handling, self._age
-        handling.buckets[bisect_left(BOUNDS, took_seconds)] += 1
-        handling.total += took_seconds
-        age.buckets[bisect_left(BOUNDS, age_seconds)] += 1
-        age.total += age_seconds
+        self._noted.append((partition, outcome, took_seconds, entry_id, ended_at))
+        if len(self._noted) >= _MAX_NOTED:
+            self._count()
 
     def count_incident(self, kind: str) -> None:
         """Count something that should not happen on a healthy server and was healed."""
@@ -120,10 +131,12 @@ class WorkerMetrics(Collector):
 
     def total(self, outcome: Outcome) -> int:
         """How many attempts ended so, over all partitions."""
-        return sum(outcomes[outcome] for outcomes in list(self.outcomes.values()))
+        self._count()
+        return sum(count for (_, ended), count in self._outcomes.items() if ended is outcome)
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics; called by the Prometheus client at each scrape, in its thread."""
+        self._count()
         yield from self._messages()
         yield from self._partitions()
         incidents = CounterMetricFamily(
@@ -140,15 +153,28 @@ class WorkerMetrics(Collector):
             value=self.lost_receipts,
         )
 
+    def _count(self) -> None:
+        """Count what was noted; two threads may want to."""
+        with self._counting:
+            noted = [self._noted.popleft() for _ in range(len(self._noted))]
+            if not noted:
+                return
+            partitions, outcomes, took, entry_ids, ended_at = zip(*noted, strict=True)
+            self._outcomes.update(zip(partitions, outcomes, strict=True))
+            self._handling.add(took)
+            # Two machines' clocks: only for people to look at, never to decide by.
+            stored_at = _stored_at(entry_ids)
+            self._age.add(max(0.0, e - s) for e, s in zip(ended_at, stored_at, strict=True))
+
     def _messages(self) -> Iterable[Metric]:
         attempts = CounterMetricFamily(
             "rtm_worker_attempts",
             "Attempts to handle a message, by how they ended.",
             labels=["partition", "outcome"],
         )
-        for partition, outcomes in list(self.outcomes.items()):
-            for outcome, count in outcomes.items():
-                attempts.add_metric([str(partition), outcome], count)
+        for partition in sorted({partition for partition, _ in self._outcomes}):
+            for outcome in Outcome:
+                attempts.add_metric([str(partition), outcome], self._outcomes[partition, outcome])
         yield attempts
         yield CounterMetricFamily(
             "rtm_worker_read", "Entries read from the streams.", value=self.read_count
@@ -184,3 +210,8 @@ class WorkerMetrics(Collector):
         for reason, count in self.losses.items():
             lost.add_metric([reason], count)
         yield lost
+
+
+def _stored_at(entry_ids: Iterable[str]) -> list[float]:
+    """Return when entries were stored, in seconds since 1970."""
+    return [int(entry_id.partition("-")[0]) / 1000 for entry_id in entry_ids]

@@ -15,11 +15,14 @@ class Committer:
 
     Args:
         on_first: called when there is something to acknowledge after there was nothing.
+
+    Attributes:
+        finished: what is done and not yet taken.
     """
 
     def __init__(self, on_first: Callable[[], None]) -> None:
         self._on_first = on_first
-        self._finished: list[str] = []
+        self.finished: list[str] = []
         self._takes = 0
         self._acknowledged_takes = 0
         self._has_acknowledged = asyncio.Event()
@@ -27,17 +30,17 @@ class Committer:
     @property
     def has_finished(self) -> bool:
         """Whether there is something to acknowledge."""
-        return bool(self._finished)
+        return bool(self.finished)
 
     def finish(self, entry_id: str) -> None:
         """Note that an entry is done."""
-        self._finished.append(entry_id)
-        if len(self._finished) == 1:
+        self.finished.append(entry_id)
+        if len(self.finished) == 1:
             self._on_first()
 
     def take(self) -> list[str]:
         """Return the entries to acknowledge now; whoever takes them repeats until it worked."""
-        taken, self._finished = self._finished, []
+        taken, self.finished = self.finished, []
         self._takes += 1
         return taken
 
@@ -48,11 +51,11 @@ class Committer:
 
     async def wait_for_acknowledgement(self) -> None:
         """Wait until everything that is done by now is acknowledged, whatever is done meanwhile."""
-        last = self._takes + bool(self._finished)
+        last = self._takes + bool(self.finished)
         while self._acknowledged_takes < last:
             self._has_acknowledged.clear()
             await self._has_acknowledged.wait()
 
     def forget(self) -> None:
         """Drop everything: the lease is lost, and its next holder gets the messages again."""
-        self._finished = []
+        self.finished = []

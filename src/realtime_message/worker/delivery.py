@@ -55,7 +55,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         origin: where it comes from.
         size: the bytes of its payload, as its lane counts them.
         handler: what handles it, once it was found.
-        started_at: when the attempt began, in the event loop's time.
+        started_at: when the attempt began, by the worker's clock.
         cancel_cause: why the handler was cancelled, if it was.
     """
 

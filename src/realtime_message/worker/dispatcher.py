@@ -3,88 +3,160 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
-from typing import Literal
+from contextvars import copy_context
+from typing import Literal, Protocol
 
 from realtime_message.patterns import PatternTable
 from realtime_message.telemetry.logs import get_logger
+from realtime_message.telemetry.worker_metrics import Outcome
 from realtime_message.worker.batcher import Batcher
 from realtime_message.worker.calls import BoundHandler
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.handler_end import HANDLER_ERRORS, meaning_of
 from realtime_message.worker.held_partition import HeldPartition
+from realtime_message.worker.lanes import Turns
+from realtime_message.worker.lease_hold import Clock
 from realtime_message.worker.running import Running
 from realtime_message.worker.settle import Settler
 
 log = get_logger("worker.dispatcher")
+
+# To look a member up in its enumeration takes as long as to count it.
+_ACK = Outcome.ack
 
 # Channels that no handler wants are named in the log once for each first part of their names, so
 # that neither silence nor a flood hides them.
 _MAX_NAMED = 100
 
 
+# How many deliveries are handled without giving way to the rest of the event loop: timers, reads,
+# renewals. At some µs each this is well under a millisecond.
+_BEFORE_GIVING_WAY = 64
+
+
+class Pool(Protocol):
+    """Where another runner comes from; see runners."""
+
+    is_one_coming: bool
+
+    def wake(self) -> None:
+        """Call one."""
+        ...
+
+
 class Dispatcher:
     """Hands deliveries to handlers. The good path waits for nothing but the handler.
 
     Args:
+        turns: what is ready.
         handlers: the app's handlers by channel pattern.
         running: what is being handled now.
         settler: acts on the outcome.
         unhandled: what happens to messages of channels that no handler wants.
+        clock: the leases', for the time an attempt takes, too.
     """
 
     def __init__(
         self,
+        turns: Turns,
         handlers: PatternTable[BoundHandler],
         running: Running,
         settler: Settler,
+        *,
         unhandled: Literal["ack", "dead_letter"],
+        clock: Clock,
     ) -> None:
-        self._find = handlers.find
+        self._turns = turns
+        self._handlers = handlers
+        self._remembered = handlers.remembered
         self._running = running
         self._settler = settler
         self._unhandled = unhandled
-        self._time = asyncio.get_running_loop().time
+        self._clock = clock
         self._named: set[str] = set()
 
-    async def handle(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
-        """See a delivery through one attempt, unless it is someone else's by now.
+    async def work(  # noqa: C901, PLR0912 - written out, see below
+        self, task: asyncio.Task[None], runners: Pool
+    ) -> None:
+        """Handle what is ready, until there is nothing, or others should have a turn.
+
+        What a message passes is written out here: a call costs more than most of the steps.
+
+        Args:
+            task: the current one; to be cancelled when a handler is to be cut short.
+            runners: where another one is called to go on while a handler waits.
+        """
+        turns, running, tasks, clock = self._turns, self._running, self._running.tasks, self._clock
+        observe = self._settler.observe
+        pristine = copy_context()
+        now = clock()
+        for _ in range(_BEFORE_GIVING_WAY):
+            delivery = turns.take()
+            if delivery is None:
+                return
+            if not runners.is_one_coming and turns:
+                runners.wake()
+            handler = self._handler_of(delivery, now)
+            if handler is None:
+                continue
+            held = delivery.held
+            delivery.handler = handler
+            delivery.started_at = began_at = now
+            delivery.cancel_cause = None
+            tasks[delivery] = task
+            if not running.is_watched:
+                running.watch()
+            held.handling += 1
+            error: BaseException | None = None
+            try:
+                if handler.takes_message is not None:
+                    await handler.takes_message(delivery.message)
+                else:
+                    await handler.call(delivery)
+            except HANDLER_ERRORS as raised:
+                error = meaning_of(raised, delivery, task)
+                if error is None:
+                    raise
+            finally:
+                del tasks[delivery]
+                held.handling -= 1
+                if held.is_draining:
+                    held.wake()
+            now = clock()  # when the next one begins, too: nothing is waited for until then
+            if error is None and held.hold.lost_because is None:
+                held.finish(delivery)
+                observe(delivery, _ACK, now - began_at)
+            else:
+                self._settler.settle(delivery, error, now - began_at)
+            # Nothing may pass from one handler to the next.
+            if copy_context() != pristine or task.cancelling():
+                return
+
+    def _handler_of(self, delivery: Delivery, now: float) -> BoundHandler | None:
+        """Return what is to handle a delivery now; None if nothing is, or something else is done.
 
         Args:
             delivery: as taken from its lane.
-            task: the current one; to be cancelled when the handler is to be cut short.
+            now: by the clock.
         """
         held = delivery.held
-        if held.is_draining or not held.hold.check():
-            return
+        hold = held.hold
+        if held.is_draining or hold.lost_because is not None or now >= hold.until:
+            hold.check()  # it is someone else's by now, or will be
+            return None
         if held.parking.channels and held.parking.takes(delivery):
-            return
+            return None
         if not delivery.is_recorded:
             self._settler.prepare(delivery)
-            return
-        handler = self._find(delivery.message.channel)
+            return None
+        channel = delivery.message.channel
+        handler = self._remembered.get(channel) or self._handlers.find(channel)
         if handler is None:
             self._refuse(delivery)
-            return
-        if handler.batch is not None:
+        elif handler.batch is not None:
             self._batcher(handler, held).add(delivery)
-            return
-        delivery.handler = handler
-        held.handling += 1
-        self._running.start(delivery, task, self._time())
-        # uvloop's own time stands still within a turn and counts whole milliseconds.
-        began_at = perf_counter()
-        error: BaseException | None = None
-        try:
-            await handler.call(delivery)
-        except HANDLER_ERRORS as raised:
-            error = meaning_of(raised, delivery, task)
-            if error is None:
-                raise
-        finally:
-            self._running.finish(delivery)
-            held.handling_ended()
-        self._settler.settle(delivery, error, perf_counter() - began_at)
+            return None
+        return handler
 
     def _batcher(self, handler: BoundHandler, held: HeldPartition) -> Batcher:
         limit = self._running.time_limit_seconds

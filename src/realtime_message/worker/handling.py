@@ -43,7 +43,7 @@ class Handling:
         self._surroundings = Surroundings(
             equipment.names.worker, equipment.replies, settings.handler_timeout_seconds
         )
-        self.running = Running(settings.handler_timeout_seconds)
+        self.running = Running(settings.handler_timeout_seconds, equipment.clock)
         policy = RetryPolicy(
             settings.max_attempts, settings.backoff_initial_seconds, settings.backoff_max_seconds
         )
@@ -56,8 +56,15 @@ class Handling:
         binder = Binder(
             equipment.app, equipment.resources, self._surroundings.context, self._threads
         )
-        dispatcher = Dispatcher(binder.bind_all(), self.running, settler, settings.unhandled)
-        self._runners = Runners(self._turns, dispatcher.handle, settings.concurrency, on_failure)
+        dispatcher = Dispatcher(
+            self._turns,
+            binder.bind_all(),
+            self.running,
+            settler,
+            unhandled=settings.unhandled,
+            clock=equipment.clock,
+        )
+        self._runners = Runners(self._turns, dispatcher.work, settings.concurrency, on_failure)
 
     def announce_stop(self) -> None:
         """Let handlers that ask know that the worker drains."""

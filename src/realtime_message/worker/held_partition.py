@@ -23,6 +23,9 @@ from realtime_message.worker.suspects import Suspects
 
 log = get_logger("worker.held_partition")
 
+# To look a member up in its enumeration takes longer than to compare it.
+_ASIDE = Origin.aside
+
 
 class HeldPartition:
     """One tenure of a partition, from acquire to release or loss.
@@ -116,10 +119,13 @@ class HeldPartition:
 
     def finish(self, delivery: Delivery) -> None:
         """Acknowledge a message and let its channel go on. For runners: they look for more."""
-        if delivery.origin is Origin.aside:
+        if delivery.origin is _ASIDE:
             self.run_errand(self.parking.finish(delivery, is_last=True))
             return
-        self.committer.finish(delivery.entry.id)
+        finished = self.committer.finished
+        finished.append(delivery.entry.id)
+        if len(finished) == 1:
+            self.wake()
         self.lanes.finish(delivery)
 
     def finish_within(self, delivery: Delivery) -> None:
@@ -144,12 +150,6 @@ class HeldPartition:
         """Queue a delivery up again."""
         self.lanes.make_ready(delivery)
         self._on_ready()
-
-    def handling_ended(self) -> None:
-        """Count down; a drain may wait for this."""
-        self.handling -= 1
-        if self.is_draining:
-            self.wake()
 
     def retry_later(self, delivery: Delivery, delay_seconds: float) -> None:
         """Queue a delivery up again after a while; its channel waits, others go on."""

@@ -76,6 +76,7 @@ class Lanes:
         "_is_closed",
         "_max_bytes",
         "_max_messages",
+        "_max_size",
         "_mean_bytes",
         "_messages",
         "_overflow",
@@ -91,6 +92,7 @@ class Lanes:
         self._turns = turns
         self._max_messages = max_messages
         self._max_bytes = max_bytes
+        self._max_size = max_bytes // 2
         # The channels whose first delivery is ready or taken, and what waits behind those.
         self._busy: set[str] = set()
         self._waiting: dict[str, deque[Delivery]] = {}
@@ -140,12 +142,17 @@ class Lanes:
             return
         channel = delivery.message.channel
         if channel not in self._busy:
-            self._count_in(delivery)
+            # As _count_in does; a call costs as much as all of it.
+            payload = delivery.entry.payload
+            size, most = len(payload) if payload else 0, self._max_size
+            delivery.size = size = size if size < most else most  # noqa: FURB136 - min() is slower
+            self._messages += 1
+            self._bytes += size
             self._busy.add(channel)
             if not self.ready:
                 self._turns.join(self)
             self.ready.append(delivery)
-        elif channel in self._overflow or channel in self._refilling:
+        elif self.has_overflow(channel):
             self._overflow.put(delivery)  # it must not overtake those
         else:
             self._count_in(delivery)
@@ -168,14 +175,18 @@ class Lanes:
         channel = delivery.message.channel
         waiting = self._waiting.get(channel)
         if waiting is not None:
-            self._advance(channel, waiting)
-        elif channel in self._overflow or channel in self._refilling:
+            if not self.ready:
+                self._turns.join(self)
+            self.ready.append(waiting.popleft())
+            if not waiting:
+                del self._waiting[channel]
+            if self._overflow.count:
+                self._ask_for_more(channel)
+        elif (self._refilling or self._overflow.count) and self.has_overflow(channel):
             self._starved.add(channel)
+            self._ask_for_more(channel)
         else:
             self._busy.remove(channel)
-            return
-        if self._overflow.count:
-            self._ask_for_more(channel)
 
     def drop(self, delivery: Delivery) -> None:
         """Let a delivery go while another one of its channel keeps the lane busy."""
@@ -268,8 +279,7 @@ class Lanes:
             self.on_low(channel)
 
     def _count_in(self, delivery: Delivery) -> None:
-        size, most = len(delivery.entry.payload or b""), self._max_bytes // 2
-        delivery.size = size if size < most else most  # noqa: FURB136 - min() costs twice as much
+        delivery.size = min(len(delivery.entry.payload or b""), self._max_size)
         self._messages += 1
         self._bytes += delivery.size
 

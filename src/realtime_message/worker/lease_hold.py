@@ -38,6 +38,10 @@ class LeaseHold:
         until: the time by `clock` up to which it may be relied on.
         clock: seconds, never jumping.
         on_lost: called once, in the thread that noticed.
+
+    Attributes:
+        until: the time by the clock up to which it may be relied on.
+        lost_because: why it was given up; None while it is ours.
     """
 
     def __init__(
@@ -45,14 +49,14 @@ class LeaseHold:
     ) -> None:
         self.lease = lease
         self.lost_because: Loss | None = None
-        self._until = until
+        self.until = until
         self._clock = clock
         self._on_lost = on_lost
 
     @property
     def is_held(self) -> bool:
         """Whether the lease may be relied on now."""
-        return self.lost_because is None and self._clock() < self._until
+        return self.lost_because is None and self._clock() < self.until
 
     @property
     def is_lost(self) -> bool:
@@ -62,18 +66,18 @@ class LeaseHold:
     @property
     def seconds_left(self) -> float:
         """How long it may be relied on without a further renewal."""
-        return self._until - self._clock()
+        return self.until - self._clock()
 
     def check(self) -> bool:
         """Whether it may be relied on now; once its time is up it is given up for good."""
-        if self.lost_because is None and self._clock() < self._until:
+        if self.lost_because is None and self._clock() < self.until:
             return True
         self.lose(Loss.expired)
         return False
 
     def extend(self, until: float) -> None:
         """Rely on it longer: a renewal succeeded."""
-        self._until = max(self._until, until)
+        self.until = max(self.until, until)
 
     def lose(self, because: Loss) -> None:
         """Give it up; the first reason stays.

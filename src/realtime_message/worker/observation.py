@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import time
 
 from realtime_message.telemetry.worker_metrics import Outcome, WorkerMetrics
 from realtime_message.worker.delivery import Delivery
@@ -20,20 +20,16 @@ class Observation:
     def __init__(self, metrics: WorkerMetrics, receipts: Receipts | None) -> None:
         self._metrics = metrics
         self._receipts = receipts
-        # Entries of the same millisecond come together.
-        self._last_ms = ""
-        self._last_stored_at = 0.0
 
     def attempt_done(self, delivery: Delivery, outcome: Outcome, took_seconds: float) -> None:
         """Tell of an attempt. Cheap, and does not raise."""
         entry = delivery.entry
-        stored_ms = (entry.aside_of or entry.id).partition("-")[0]
-        if stored_ms != self._last_ms:
-            self._last_ms, self._last_stored_at = stored_ms, int(stored_ms) / 1000
-        # Two machines' clocks: only for people to look at, never to decide by.
-        age_seconds = time.time() - self._last_stored_at
-        self._metrics.attempt_done(delivery.held.number, outcome, took_seconds, age_seconds)
+        entry_id = entry.aside_of or entry.id
+        now = time()
+        self._metrics.attempt_done(delivery.held.number, outcome, took_seconds, entry_id, now)
         if self._receipts is not None:
+            # Two machines' clocks: only for people to look at.
+            age_seconds = now - int(entry_id.partition("-")[0]) / 1000
             self._receipts.add(delivery, outcome, took_seconds, age_seconds)
 
     async def close(self) -> None:

@@ -21,24 +21,15 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
 
-from realtime_message.worker.delivery import Delivery
-
-# How many deliveries a runner may handle without giving way to the rest of the event loop: timers,
-# reads, renewals. At some µs each this is well under a millisecond.
-_BEFORE_GIVING_WAY = 64
 # Runners that wait for work. More of them end: thousands may have been needed in a burst.
 _MAX_PARKED = 64
 
 
 class Source(Protocol):
-    """Where runners get their deliveries."""
+    """Where there is something to do."""
 
     def __bool__(self) -> bool:
-        """Whether there is one."""
-        ...
-
-    def take(self) -> Delivery | None:
-        """Return the next one, or None."""
+        """Whether there is."""
         ...
 
 
@@ -47,38 +38,43 @@ class Runners:
 
     Args:
         source: what is ready to be handled.
-        handle: handles one delivery in the current task, which it is given; must not raise.
-        concurrency: how many deliveries are handled at once.
-        on_failure: called if `handle` raises after all.
+        work: handles what is ready in the current task, which it is given beside these runners.
+            It calls another one before it waits, and returns when nothing is ready, when others
+            should have a turn, or when a handler left something behind in the task.
+        concurrency: how many run at once.
+        on_failure: called if `work` raises.
+
+    Attributes:
+        is_one_coming: whether a runner was called and has not begun yet.
     """
 
     def __init__(
         self,
         source: Source,
-        handle: Callable[[Delivery, asyncio.Task[None]], Awaitable[None]],
+        work: Callable[[asyncio.Task[None], Runners], Awaitable[None]],
         concurrency: int,
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._source = source
-        self._handle = handle
+        self._work = work
         self._concurrency = concurrency
         self._on_failure = on_failure
         self._context = contextvars.copy_context()
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._parked: list[asyncio.Future[None]] = []
-        self._is_one_coming = False
+        self.is_one_coming = False
         self._is_closed = False
 
     def wake(self) -> None:
         """See to it that a runner comes and looks, if one is free and none is coming already."""
-        if self._is_one_coming or self._is_closed:
+        if self.is_one_coming or self._is_closed:
             return
         if self._parked:
-            self._is_one_coming = True
+            self.is_one_coming = True
             self._parked.pop().set_result(None)
         elif len(self._tasks) < self._concurrency:
-            self._is_one_coming = True
+            self.is_one_coming = True
             self._start()
 
     async def close(self) -> None:
@@ -106,25 +102,17 @@ class Runners:
     async def _run(self) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         pristine = contextvars.copy_context()
-        self._is_one_coming = False
-        handled = 0
+        self.is_one_coming = False
         while True:
-            delivery = self._source.take()
-            if delivery is None:
-                if len(self._parked) >= _MAX_PARKED:
-                    return
-                await self._park()
-                handled = 0
-                continue
-            if not self._is_one_coming and self._source:
-                self.wake()
-            await self._handle(delivery, task)
+            await self._work(task, self)
             if task.cancelling() or contextvars.copy_context() != pristine:
                 return
-            handled += 1
-            if handled == _BEFORE_GIVING_WAY:
-                handled = 0
+            if self._source:
                 await asyncio.sleep(0)
+            elif len(self._parked) < _MAX_PARKED:
+                await self._park()
+            else:
+                return
 
     async def _park(self) -> None:
         """Wait until `wake` calls."""
@@ -133,6 +121,6 @@ class Runners:
         try:
             await call
         finally:
-            self._is_one_coming = False
+            self.is_one_coming = False
             if call in self._parked:  # cancelled by `close`
                 self._parked.remove(call)

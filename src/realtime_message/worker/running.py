@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from realtime_message.telemetry.logs import get_logger
 from realtime_message.worker.delivery import CancelCause, Delivery
 from realtime_message.worker.held_partition import HeldPartition
+from realtime_message.worker.lease_hold import Clock
 from realtime_message.worker.stacks import stack_of_handler
 
 log = get_logger("worker.running")
@@ -25,55 +26,53 @@ class Running:
 
     Args:
         time_limit_seconds: how long a handler may take; 0 for ever.
+        clock: seconds, never jumping.
+
+    Attributes:
+        tasks: the deliveries, each with the task in which its handler runs.
+        is_watched: whether the clock runs for the oldest.
     """
 
-    def __init__(self, time_limit_seconds: float) -> None:
+    def __init__(self, time_limit_seconds: float, clock: Clock) -> None:
         self.time_limit_seconds = time_limit_seconds
-        self._tasks: dict[Delivery, asyncio.Task[None]] = {}
+        self.tasks: dict[Delivery, asyncio.Task[None]] = {}
+        self.is_watched = not time_limit_seconds
+        self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self.tasks)
 
-    def start(self, delivery: Delivery, task: asyncio.Task[None], now: float) -> None:
-        """Note that a handler begins in a task; `now` is the loop's time."""
-        delivery.started_at = now
-        delivery.cancel_cause = None
-        self._tasks[delivery] = task
-        if self._timer is None and self.time_limit_seconds:
-            self._arm(now + self.time_limit_seconds)
-
-    def finish(self, delivery: Delivery) -> None:
-        """Note that its handler has ended."""
-        del self._tasks[delivery]
+    def watch(self) -> None:
+        """Let the clock run for the oldest, which begins now."""
+        self._arm(self.time_limit_seconds)
 
     def of(self, held: HeldPartition) -> list[Delivery]:
         """Return the deliveries of one partition."""
-        return [delivery for delivery in self._tasks if delivery.held is held]
+        return [delivery for delivery in self.tasks if delivery.held is held]
 
     def slow_channels(self, held: HeldPartition) -> set[str]:
         """Return the channels of a partition whose handler has been at work for long."""
-        began_before = asyncio.get_running_loop().time() - _SLOW_SECONDS
+        began_before = self._clock() - _SLOW_SECONDS
         return {d.message.channel for d in self.of(held) if d.started_at < began_before}
 
     def abandon(self, deliveries: Iterable[Delivery]) -> None:
         """Cancel handlers whose messages belong to the next owner now."""
         for delivery in deliveries:
-            if delivery in self._tasks and delivery.cancel_cause is not CancelCause.abandoned:
+            if delivery in self.tasks and delivery.cancel_cause is not CancelCause.abandoned:
                 self._cancel(delivery, CancelCause.abandoned)
 
     def close(self) -> None:
         """Stop the clock."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
 
     def _cancel(self, delivery: Delivery, cause: CancelCause) -> None:
         """Cancel a coroutine. A thread cannot be stopped: it is named, and waited for."""
         delivery.cancel_cause = cause
         bound = delivery.handler
         if bound is not None and bound.is_async:
-            self._tasks[delivery].cancel()
+            self.tasks[delivery].cancel()
         elif bound is not None and cause is CancelCause.time_limit:
             log.error(
                 "handler.overdue",
@@ -85,17 +84,18 @@ class Running:
                 stack=stack_of_handler(bound.handler),
             )
 
-    def _arm(self, at: float) -> None:
-        self._timer = asyncio.get_running_loop().call_at(at, self._check)
+    def _arm(self, seconds: float) -> None:
+        self.is_watched = True
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._check)
 
     def _check(self) -> None:
         """Cancel what is over its limit, then wait for the next."""
-        self._timer = None
-        now = asyncio.get_running_loop().time()
-        for delivery in list(self._tasks):
-            deadline = delivery.started_at + self.time_limit_seconds
-            if deadline > now:
-                self._arm(deadline)
+        self.is_watched = False
+        now = self._clock()
+        for delivery in list(self.tasks):
+            seconds_left = delivery.started_at + self.time_limit_seconds - now
+            if seconds_left > 0:
+                self._arm(seconds_left)
                 return
             if delivery.cancel_cause is None:
                 self._cancel(delivery, CancelCause.time_limit)

@@ -13,6 +13,9 @@ from realtime_message.worker.retry import Decision, RetryPolicy
 
 log = get_logger("worker.settle")
 
+# To look a member up in its enumeration takes as long as to count it.
+_ACK = Outcome.ack
+
 #: Called after each attempt with its outcome and the seconds it took. Quick, and must not raise.
 Observer = Callable[[Delivery, Outcome, float], None]
 
@@ -28,13 +31,16 @@ class Settler:
         policy: how often and how soon a message is tried again.
         observe: is told of every attempt.
         halts_channels: whether a channel is parked when one of its messages failed for good.
+
+    Attributes:
+        observe: as given.
     """
 
     def __init__(
         self, policy: RetryPolicy, observe: Observer, *, halts_channels: bool = False
     ) -> None:
         self._policy = policy
-        self._observe = observe
+        self.observe = observe
         self._halts_channels = halts_channels
 
     def settle(self, delivery: Delivery, error: BaseException | None, took_seconds: float) -> None:
@@ -44,7 +50,7 @@ class Settler:
             self.abandon(delivery, took_seconds)
         elif error is None:
             held.finish(delivery)
-            self._observe(delivery, Outcome.ack, took_seconds)
+            self.observe(delivery, _ACK, took_seconds)
         elif delivery.cancel_cause is CancelCause.abandoned:
             self.abandon(delivery, took_seconds)
         else:
@@ -56,16 +62,16 @@ class Settler:
             self.abandon(delivery, took_seconds)
         else:
             delivery.held.finish_within(delivery)
-            self._observe(delivery, Outcome.ack, took_seconds)
+            self.observe(delivery, Outcome.ack, took_seconds)
 
     def abandon(self, delivery: Delivery, took_seconds: float) -> None:
         """Leave a message to the next owner."""
-        self._observe(delivery, Outcome.abandoned, took_seconds)
+        self.observe(delivery, Outcome.abandoned, took_seconds)
 
     def pass_over(self, delivery: Delivery) -> None:
         """Acknowledge a message that no handler wants."""
         delivery.held.finish(delivery)
-        self._observe(delivery, Outcome.unhandled, 0.0)
+        self.observe(delivery, Outcome.unhandled, 0.0)
 
     def give_up(self, delivery: Delivery, reason: str, *, is_failure: bool = False) -> None:
         """Make a dead letter of a message that gets no attempt, or none any more."""
@@ -105,7 +111,7 @@ class Settler:
             held.run_errand(self._retry(delivery, decision))
         else:
             held.finish(delivery)
-        self._observe(delivery, decision.outcome, took_seconds)
+        self.observe(delivery, decision.outcome, took_seconds)
 
     async def _record(self, delivery: Delivery) -> None:
         held = delivery.held
@@ -156,7 +162,7 @@ class Settler:
             attempts=delivery.attempt,
             reason=decision.reason,
         )
-        self._observe(delivery, Outcome.dead_letter, took_seconds)
+        self.observe(delivery, Outcome.dead_letter, took_seconds)
         held.suspects.clear(delivery)
         held.let_go(delivery)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from realtime_message.context import Context, Replies
@@ -34,7 +35,7 @@ class Surroundings:
             epoch=held.hold.lease.epoch,
             worker=self.worker,
             attempt=delivery.attempt,
-            deadline=delivery.started_at + limit if limit else None,
+            deadline=asyncio.get_running_loop().time() + limit if limit else None,
             _message_id=delivery.message.id,
             _is_lease_held=lambda: held.hold.is_held,
             _is_stop_requested=lambda: self.is_stopping or held.is_draining,

@@ -433,7 +433,7 @@ async def test_batch_does_not_begin_when_the_lease_has_run_out() -> None:
 
     await until(lambda: bool(gathering()))
     (held,) = gathering()
-    held.hold._until = 0.0
+    held.hold.until = 0.0
     for batcher in held._batchers.values():
         batcher._begin()
     for _ in range(5):

@@ -33,12 +33,26 @@ class Queue:
 
 
 class Harness:
-    """Runners with a handler of the test's own."""
+    """Runners with a handler of the test's own, for one delivery after the other."""
 
     def __init__(self, handle: object, concurrency: int = 10) -> None:
         self.queue = Queue()
         self.failures: list[BaseException] = []
-        self.runners = Runners(self.queue, handle, concurrency, self.failures.append)
+        self._handle = handle
+        self.runners = Runners(self.queue, self._work, concurrency, self.failures.append)
+
+    async def _work(self, task: asyncio.Task[None], runners: Runners) -> None:
+        """As the dispatcher does."""
+        pristine = contextvars.copy_context()
+        for _ in range(64):
+            delivery = self.queue.take()
+            if delivery is None:
+                return
+            if self.queue and not runners.is_one_coming:
+                runners.wake()
+            await self._handle(delivery, task)
+            if contextvars.copy_context() != pristine or task.cancelling():
+                return
 
     def put(self, *channels: str) -> None:
         self.queue.put(*channels)

@@ -41,8 +41,8 @@ def served() -> Iterator[Served]:
 
 def test_metrics_are_shown_with_closed_labels(served: Served) -> None:
     """Every number has its line."""
-    served.metrics.attempt_done(3, Outcome.ack, 0.004, 0.02)
-    served.metrics.attempt_done(3, Outcome.retry, 0.3, 1.5)
+    served.metrics.attempt_done(3, Outcome.ack, 0.004, "1000-0", 1.02)
+    served.metrics.attempt_done(3, Outcome.retry, 0.3, "1000-1", 2.5)
     served.metrics.losses[Loss.expired] += 1
     served.metrics.count_incident("group_restored")
     status, text = served.get("/metrics")
