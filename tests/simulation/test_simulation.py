@@ -5,7 +5,7 @@ leave; calls that fail, take long or lose their replies; a server that stands st
 latest writes; handlers that fail, hang, or kill their worker. See simulation/history.py for what
 must hold, and simulation/run.py for how to look at one schedule.
 
-SIMULATION_SCHEDULES says how many (.ci/run asks for 20,000), SIMULATION_FIRST from which seed on.
+SIMULATION_SCHEDULES says how many (.ci/run asks for 100,000), SIMULATION_FIRST from which seed on.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from realtime_message.app import (
     read_parameters,
 )
 from realtime_message.context import Context
-from realtime_message.message import Message
 from realtime_message.patterns import PatternTable
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.threads import HandlerThreads
@@ -36,8 +35,6 @@ class BoundHandler:
         batch: how messages are gathered; None for one by one.
         content: for a batch, what the handler gets of one delivery; may raise Reject.
         call_batch: for a batch, calls it with what it gets of several.
-        takes_message: the handler itself, if nothing has to stand between it and a message, as
-            with most; else None.
     """
 
     handler: Handler
@@ -46,7 +43,6 @@ class BoundHandler:
     batch: BatchRule | None
     content: Callable[[Delivery], Any]
     call_batch: Callable[[Sequence[Any]], Awaitable[Any]]
-    takes_message: Callable[[Message], Awaitable[Any]] | None = None
 
 
 class Binder:
@@ -85,8 +81,7 @@ class Binder:
         takes = {p.name: self._take(p, handler) for p in parameters}
         if handler.batch is None:
             call = self._single(handler, parameters, takes)
-            plain = handler.function if self._is_plain(handler, parameters) else None
-            return BoundHandler(handler, handler.is_async, call, None, _nothing, _nothing, plain)
+            return BoundHandler(handler, handler.is_async, call, None, _nothing, _nothing)
         content, *rest = parameters
         given = {p.name: self._resources[p.name] for p in rest}
         function = self._awaitable(handler)
@@ -104,16 +99,14 @@ class Binder:
             call_batch,
         )
 
-    def _is_plain(self, handler: Handler, parameters: Sequence[Parameter]) -> bool:
-        """Whether a handler can be called with a message as it is."""
-        takes_message = [(p.source, p.is_positional) for p in parameters] == [
-            (Source.message, True)
-        ]
-        return takes_message and handler.is_async and not self._app.middlewares
-
     def _single(
         self, handler: Handler, parameters: Sequence[Parameter], takes: Mapping[str, _Take]
     ) -> Callable[[Delivery], Awaitable[Any]]:
+        function = handler.function
+        is_plain = [(p.source, p.is_positional) for p in parameters] == [(Source.message, True)]
+        if is_plain and handler.is_async and not self._app.middlewares:
+            # What most handlers are, on the path of every message: nothing in between.
+            return lambda delivery: function(delivery.message)
         run = self._awaitable(handler)
         positional = [takes[p.name] for p in parameters if p.is_positional]
         named = {p.name: takes[p.name] for p in parameters if not p.is_positional}

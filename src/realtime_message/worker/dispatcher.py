@@ -75,9 +75,7 @@ class Dispatcher:
         self._clock = clock
         self._named: set[str] = set()
 
-    async def work(  # noqa: C901, PLR0912 - written out, see below
-        self, task: asyncio.Task[None], runners: Pool
-    ) -> None:
+    async def work(self, task: asyncio.Task[None], runners: Pool) -> None:
         """Handle what is ready, until there is nothing, or others should have a turn.
 
         What a message passes is written out here: a call costs more than most of the steps.
@@ -87,7 +85,6 @@ class Dispatcher:
             runners: where another one is called to go on while a handler waits.
         """
         turns, running, tasks, clock = self._turns, self._running, self._running.tasks, self._clock
-        observe = self._settler.observe
         pristine = copy_context()
         now = clock()
         for _ in range(_BEFORE_GIVING_WAY):
@@ -109,23 +106,18 @@ class Dispatcher:
             held.handling += 1
             error: BaseException | None = None
             try:
-                if handler.takes_message is not None:
-                    await handler.takes_message(delivery.message)
-                else:
-                    await handler.call(delivery)
+                await handler.call(delivery)
             except HANDLER_ERRORS as raised:
                 error = meaning_of(raised, delivery, task)
                 if error is None:
                     raise
             finally:
                 del tasks[delivery]
-                held.handling -= 1
-                if held.is_draining:
-                    held.wake()
+                held.handling_ended()
             now = clock()  # when the next one begins, too: nothing is waited for until then
             if error is None and held.hold.lost_because is None:
                 held.finish(delivery)
-                observe(delivery, _ACK, now - began_at)
+                self._settler.observe(delivery, _ACK, now - began_at)
             else:
                 self._settler.settle(delivery, error, now - began_at)
             # Nothing may pass from one handler to the next.

@@ -18,7 +18,7 @@ class Observation:
     """
 
     def __init__(self, metrics: WorkerMetrics, receipts: Receipts | None) -> None:
-        self._metrics = metrics
+        self._note = metrics.attempt_done
         self._receipts = receipts
 
     def attempt_done(self, delivery: Delivery, outcome: Outcome, took_seconds: float) -> None:
@@ -26,7 +26,7 @@ class Observation:
         entry = delivery.entry
         entry_id = entry.aside_of or entry.id
         now = time()
-        self._metrics.attempt_done(delivery.held.number, outcome, took_seconds, entry_id, now)
+        self._note(delivery.held.number, outcome, took_seconds, entry_id, now)
         if self._receipts is not None:
             # Two machines' clocks: only for people to look at.
             age_seconds = now - int(entry_id.partition("-")[0]) / 1000
