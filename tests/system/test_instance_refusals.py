@@ -28,7 +28,11 @@ from support.ports import free_port
 from support.valkey_server import ValkeyServer
 from support.worker_process import wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [
+    pytest.mark.timeout(120),
+    # The official client leaves the socket of a connection that broke to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 GATEWAY_PORT, CALLBACK_PORT = "RTM_GATEWAY__PORT", "PORT"
 
