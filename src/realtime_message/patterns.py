@@ -32,8 +32,7 @@ class PatternTable(Generic[T]):
 
     def __init__(self, pairs: Iterable[tuple[str, T]] = ()) -> None:
         self._rows: list[tuple[str, re.Pattern[str], T]] = []
-        #: What was found before, for who looks very often.
-        self.remembered: dict[str, T | None] = {}
+        self._remembered: dict[str, T | None] = {}
         for pattern, value in pairs:
             self.add(pattern, value)
 
@@ -47,7 +46,7 @@ class PatternTable(Generic[T]):
             raise ValueError(f'the channel pattern "{pattern}" is there twice')
         self._rows.append((pattern, compile_pattern(pattern), value))
         self._rows.sort(key=lambda row: ("*" in row[0], -len(row[0].replace("*", ""))))
-        self.remembered.clear()
+        self._remembered.clear()
 
     @property
     def patterns(self) -> list[str]:
@@ -62,11 +61,11 @@ class PatternTable(Generic[T]):
     def find(self, channel: str) -> T | None:
         """Return the value of the most specific pattern that matches, or None."""
         try:
-            return self.remembered[channel]
+            return self._remembered[channel]
         except KeyError:
             pass
         found = next((value for _, regex, value in self._rows if regex.fullmatch(channel)), None)
-        if len(self.remembered) >= _REMEMBERED_CHANNELS:
-            self.remembered.clear()
-        self.remembered[channel] = found
+        if len(self._remembered) >= _REMEMBERED_CHANNELS:
+            self._remembered.clear()
+        self._remembered[channel] = found
         return found

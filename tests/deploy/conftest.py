@@ -10,6 +10,7 @@ import pytest
 
 from support.containers import Podman, why_no_podman
 from support.containers_images import CENTRIFUGO_IMAGE, PYTHON_IMAGE, REDIS_IMAGE, provide
+from support.containers_site import Site, running_site
 from support.readme_commands import copy_project
 from support.remarks import remark
 
@@ -48,3 +49,10 @@ def image(podman: Podman, source: Path) -> str:
         f"image: built in {time.monotonic() - began_at:.0f} s, {size / 1e6:.0f} MB with its bases"
     )
     return "centrifuge-realtime-message"
+
+
+@pytest.fixture
+def site(podman: Podman, image: str) -> Iterator[Site]:
+    """A network with Redis, for containers of the image."""
+    with running_site(podman) as site:
+        yield site

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,17 +25,6 @@ from support.remarks import remark
 from support.worker_process import wait_until
 
 pytestmark = [only_when_asked, pytest.mark.timeout(900)]
-
-
-@pytest.fixture
-def site(podman: Podman, image: str) -> Iterator[Site]:
-    """A network with Redis."""
-    site = Site(podman)
-    try:
-        site.start_redis()
-        yield site
-    finally:
-        site.close()
 
 
 def test_image_has_no_compiler_and_its_user_no_rights(podman: Podman, image: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,17 +24,6 @@ from support.worker_process import wait_until
 pytestmark = [only_when_asked, needs_helm, pytest.mark.timeout(900)]
 
 POD = "shop-rtm-{part}-pod-0"
-
-
-@pytest.fixture
-def site(podman: Podman, image: str) -> Iterator[Site]:
-    """A network with Redis."""
-    site = Site(podman)
-    try:
-        site.start_redis()
-        yield site
-    finally:
-        site.close()
 
 
 def _manifests(podman: Podman, folder: Path, image: str) -> Path:

@@ -9,7 +9,7 @@ import pytest
 from support.chat_load import ChatLoad
 from support.containers import Podman, rootless_user, why_no_podman
 from support.containers_images import CENTRIFUGO_IMAGE, PYTHON_IMAGE, REDIS_IMAGE, provide
-from support.containers_site import HARDENED, IMAGE, Instance, Site, stored
+from support.containers_site import HARDENED, IMAGE, Instance, Site, running_site, stored
 from support.deploy_tests import only_when_asked
 from support.instance_process import SECRET
 from support.readme_commands import copy_project
@@ -32,12 +32,8 @@ def site() -> Iterator[Site]:
         podman.try_out(PYTHON_IMAGE)
         source = copy_project(podman.folder / "source")
         podman.shell("podman build -t centrifuge-realtime-message .", source)
-        site = Site(podman)
-        try:
-            site.start_redis()
+        with running_site(podman) as site:
             yield site
-        finally:
-            site.close()
     finally:
         podman.close()
 

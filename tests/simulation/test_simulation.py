@@ -30,7 +30,7 @@ ENOUGH_FOR_A_MUTATION = 1000
 
 TESTS = Path(__file__).parents[1]
 #: Where tests/mutations puts its copy of the package.
-_PATH = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+_PATH = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import redis
@@ -92,6 +94,17 @@ class Site:
         """Remove containers and network."""
         self.podman.remove(self._containers)
         self.podman.result("network", "rm", "--force", self.name)
+
+
+@contextlib.contextmanager
+def running_site(podman: Podman) -> Iterator[Site]:
+    """A site with Redis."""
+    site = Site(podman)
+    try:
+        site.start_redis()
+        yield site
+    finally:
+        site.close()
 
 
 class Instance:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import socket
+
+from realtime_message.stack.ports import is_free
 
 # Below the range from which Linux and macOS take the ports of outgoing connections, so that none
 # of those can sit on one between the choice and the server's start.
@@ -25,17 +26,6 @@ def free_port() -> int:
     own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:
         port = _chance.randrange(_LOWEST + own, _HIGHEST + 1, count)
-        if port not in _given and _is_free(port) and _is_free(port + _BUS_OFFSET):
+        if port not in _given and all(is_free("127.0.0.1", p) for p in (port, port + _BUS_OFFSET)):
             _given.add(port)
             return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: a port whose last connections are still closing is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -60,7 +60,7 @@ def test_memory_is_bounded() -> None:
     table = PatternTable([("*", 1)])
     for number in range(25_000):
         table.find(f"c:{number}")
-    assert len(table.remembered) <= 10_000
+    assert len(table._remembered) <= 10_000
 
 
 @pytest.mark.parametrize("pattern", ["", "a"])

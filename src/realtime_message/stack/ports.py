@@ -40,7 +40,7 @@ def check_ports(wanted: Iterable[WantedPort]) -> None:
                 f"port {port.port} is wanted by the {owners[port.port].part} and the {port.part}: "
                 f"choose another with {port.flag}"
             )
-        elif not _is_free(port.host, port.port):
+        elif not is_free(port.host, port.port):
             problems.append(
                 f"port {port.port} for the {port.part} is in use by another program: end that, or "
                 f"choose another with {port.flag}"
@@ -57,7 +57,8 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def _is_free(host: str, port: int) -> bool:
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         # As servers do: a port whose last connections are still closing is free.

@@ -58,8 +58,6 @@ class Loss(StrEnum):
 
 #: Upper bounds of the histograms' buckets, in seconds.
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
-
-
 _place = partial(bisect_left, BOUNDS)
 
 #: Of an entry id's milliseconds, until the year 2286.
@@ -67,7 +65,6 @@ _MS_DIGITS = 13
 
 #: So many attempts are noted before they are counted.
 _MAX_NOTED = 256
-
 
 #: What is noted of an attempt, as `attempt_done` takes it.
 _Attempt = tuple[int, Outcome, float, str, float]
@@ -139,7 +136,7 @@ class WorkerMetrics(Collector):
     def total(self, outcome: Outcome) -> int:
         """How many attempts ended so, over all partitions."""
         self._count()
-        return sum(count for (_, ended), count in self._outcomes.items() if ended is outcome)
+        return sum(count for (_, ended), count in list(self._outcomes.items()) if ended is outcome)
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics; called by the Prometheus client at each scrape, in its thread."""
@@ -179,7 +176,7 @@ class WorkerMetrics(Collector):
             "Attempts to handle a message, by how they ended.",
             labels=["partition", "outcome"],
         )
-        for partition in sorted({partition for partition, _ in self._outcomes}):
+        for partition in sorted({partition for partition, _ in list(self._outcomes)}):
             for outcome in Outcome:
                 attempts.add_metric([str(partition), outcome], self._outcomes[partition, outcome])
         yield attempts

@@ -15,14 +15,11 @@ class Committer:
 
     Args:
         on_first: called when there is something to acknowledge after there was nothing.
-
-    Attributes:
-        finished: what is done and not yet taken.
     """
 
     def __init__(self, on_first: Callable[[], None]) -> None:
         self._on_first = on_first
-        self.finished: list[str] = []
+        self._finished: list[str] = []
         self._takes = 0
         self._acknowledged_takes = 0
         self._has_acknowledged = asyncio.Event()
@@ -30,17 +27,17 @@ class Committer:
     @property
     def has_finished(self) -> bool:
         """Whether there is something to acknowledge."""
-        return bool(self.finished)
+        return bool(self._finished)
 
     def finish(self, entry_id: str) -> None:
         """Note that an entry is done."""
-        self.finished.append(entry_id)
-        if len(self.finished) == 1:
+        self._finished.append(entry_id)
+        if len(self._finished) == 1:
             self._on_first()
 
     def take(self) -> list[str]:
         """Return the entries to acknowledge now; whoever takes them repeats until it worked."""
-        taken, self.finished = self.finished, []
+        taken, self._finished = self._finished, []
         self._takes += 1
         return taken
 
@@ -51,11 +48,11 @@ class Committer:
 
     async def wait_for_acknowledgement(self) -> None:
         """Wait until everything that is done by now is acknowledged, whatever is done meanwhile."""
-        last = self._takes + bool(self.finished)
+        last = self._takes + bool(self._finished)
         while self._acknowledged_takes < last:
             self._has_acknowledged.clear()
             await self._has_acknowledged.wait()
 
     def forget(self) -> None:
         """Drop everything: the lease is lost, and its next holder gets the messages again."""
-        self.finished = []
+        self._finished = []

@@ -8,7 +8,6 @@ from typing import Literal, Protocol
 
 from realtime_message.patterns import PatternTable
 from realtime_message.telemetry.logs import get_logger
-from realtime_message.telemetry.worker_metrics import Outcome
 from realtime_message.worker.batcher import Batcher
 from realtime_message.worker.calls import BoundHandler
 from realtime_message.worker.delivery import Delivery
@@ -21,13 +20,9 @@ from realtime_message.worker.settle import Settler
 
 log = get_logger("worker.dispatcher")
 
-# To look a member up in its enumeration takes as long as to count it.
-_ACK = Outcome.ack
-
 # Channels that no handler wants are named in the log once for each first part of their names, so
 # that neither silence nor a flood hides them.
 _MAX_NAMED = 100
-
 
 # How many deliveries are handled without giving way to the rest of the event loop: timers, reads,
 # renewals. At some µs each this is well under a millisecond.
@@ -67,15 +62,14 @@ class Dispatcher:
         clock: Clock,
     ) -> None:
         self._turns = turns
-        self._handlers = handlers
-        self._remembered = handlers.remembered
+        self._find = handlers.find
         self._running = running
         self._settler = settler
         self._unhandled = unhandled
         self._clock = clock
         self._named: set[str] = set()
 
-    async def work(self, task: asyncio.Task[None], runners: Pool) -> None:
+    async def work(self, task: asyncio.Task[None], runners: Pool) -> bool:
         """Handle what is ready, until there is nothing, or others should have a turn.
 
         What a message passes is written out here: a call costs more than most of the steps.
@@ -83,6 +77,9 @@ class Dispatcher:
         Args:
             task: the current one; to be cancelled when a handler is to be cut short.
             runners: where another one is called to go on while a handler waits.
+
+        Returns:
+            Whether the task is as it was: nothing may pass from one handler to the next.
         """
         turns, running, tasks, clock = self._turns, self._running, self._running.tasks, self._clock
         pristine = copy_context()
@@ -90,7 +87,7 @@ class Dispatcher:
         for _ in range(_BEFORE_GIVING_WAY):
             delivery = turns.take()
             if delivery is None:
-                return
+                return True
             if not runners.is_one_coming and turns:
                 runners.wake()
             handler = self._handler_of(delivery, now)
@@ -115,14 +112,10 @@ class Dispatcher:
                 del tasks[delivery]
                 held.handling_ended()
             now = clock()  # when the next one begins, too: nothing is waited for until then
-            if error is None and held.hold.lost_because is None:
-                held.finish(delivery)
-                self._settler.observe(delivery, _ACK, now - began_at)
-            else:
-                self._settler.settle(delivery, error, now - began_at)
-            # Nothing may pass from one handler to the next.
+            self._settler.settle(delivery, error, now - began_at)
             if copy_context() != pristine or task.cancelling():
-                return
+                return False
+        return True
 
     def _handler_of(self, delivery: Delivery, now: float) -> BoundHandler | None:
         """Return what is to handle a delivery now; None if nothing is, or something else is done.
@@ -141,8 +134,7 @@ class Dispatcher:
         if not delivery.is_recorded:
             self._settler.prepare(delivery)
             return None
-        channel = delivery.message.channel
-        handler = self._remembered.get(channel) or self._handlers.find(channel)
+        handler = self._find(delivery.message.channel)
         if handler is None:
             self._refuse(delivery)
         elif handler.batch is not None:

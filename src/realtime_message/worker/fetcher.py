@@ -153,12 +153,11 @@ class Fetcher:
 
     def _put_into_lanes(self, entries: Sequence[Entry], *, is_fresh: bool) -> None:
         held = self._held
-        add = held.lanes.add
         for place, entry in enumerate(entries):
             if entry.generation:
                 self._gate.close(entries[place:], is_fresh=is_fresh)
                 break
-            add(deliver(entry, held, is_fresh=is_fresh))
+            held.lanes.add(deliver(entry, held, is_fresh=is_fresh))
         if entries:
             self._on_entries(len(entries))
 

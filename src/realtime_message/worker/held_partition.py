@@ -122,10 +122,7 @@ class HeldPartition:
         if delivery.origin is _ASIDE:
             self.run_errand(self.parking.finish(delivery, is_last=True))
             return
-        finished = self.committer.finished
-        finished.append(delivery.entry.id)
-        if len(finished) == 1:
-            self.wake()
+        self.committer.finish(delivery.entry.id)
         self.lanes.finish(delivery)
 
     def finish_within(self, delivery: Delivery) -> None:

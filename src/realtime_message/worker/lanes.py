@@ -175,11 +175,7 @@ class Lanes:
         channel = delivery.message.channel
         waiting = self._waiting.get(channel)
         if waiting is not None:
-            if not self.ready:
-                self._turns.join(self)
-            self.ready.append(waiting.popleft())
-            if not waiting:
-                del self._waiting[channel]
+            self._advance(channel, waiting)
             if self._overflow.count:
                 self._ask_for_more(channel)
         elif (self._refilling or self._overflow.count) and self.has_overflow(channel):

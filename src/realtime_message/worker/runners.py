@@ -39,8 +39,9 @@ class Runners:
     Args:
         source: what is ready to be handled.
         work: handles what is ready in the current task, which it is given beside these runners.
-            It calls another one before it waits, and returns when nothing is ready, when others
-            should have a turn, or when a handler left something behind in the task.
+            It calls another one before it waits, and returns when nothing is ready or others
+            should have a turn, and at once, with False, when a handler left something behind in
+            the task.
         concurrency: how many run at once.
         on_failure: called if `work` raises.
 
@@ -51,7 +52,7 @@ class Runners:
     def __init__(
         self,
         source: Source,
-        work: Callable[[asyncio.Task[None], Runners], Awaitable[None]],
+        work: Callable[[asyncio.Task[None], Runners], Awaitable[bool]],
         concurrency: int,
         on_failure: Callable[[BaseException], None],
     ) -> None:
@@ -101,11 +102,9 @@ class Runners:
 
     async def _run(self) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
-        pristine = contextvars.copy_context()
         self.is_one_coming = False
         while True:
-            await self._work(task, self)
-            if task.cancelling() or contextvars.copy_context() != pristine:
+            if not await self._work(task, self):
                 return
             if self._source:
                 await asyncio.sleep(0)

@@ -31,16 +31,13 @@ class Settler:
         policy: how often and how soon a message is tried again.
         observe: is told of every attempt.
         halts_channels: whether a channel is parked when one of its messages failed for good.
-
-    Attributes:
-        observe: as given.
     """
 
     def __init__(
         self, policy: RetryPolicy, observe: Observer, *, halts_channels: bool = False
     ) -> None:
         self._policy = policy
-        self.observe = observe
+        self._observe = observe
         self._halts_channels = halts_channels
 
     def settle(self, delivery: Delivery, error: BaseException | None, took_seconds: float) -> None:
@@ -50,7 +47,7 @@ class Settler:
             self.abandon(delivery, took_seconds)
         elif error is None:
             held.finish(delivery)
-            self.observe(delivery, _ACK, took_seconds)
+            self._observe(delivery, _ACK, took_seconds)
         elif delivery.cancel_cause is CancelCause.abandoned:
             self.abandon(delivery, took_seconds)
         else:
@@ -62,16 +59,16 @@ class Settler:
             self.abandon(delivery, took_seconds)
         else:
             delivery.held.finish_within(delivery)
-            self.observe(delivery, Outcome.ack, took_seconds)
+            self._observe(delivery, Outcome.ack, took_seconds)
 
     def abandon(self, delivery: Delivery, took_seconds: float) -> None:
         """Leave a message to the next owner."""
-        self.observe(delivery, Outcome.abandoned, took_seconds)
+        self._observe(delivery, Outcome.abandoned, took_seconds)
 
     def pass_over(self, delivery: Delivery) -> None:
         """Acknowledge a message that no handler wants."""
         delivery.held.finish(delivery)
-        self.observe(delivery, Outcome.unhandled, 0.0)
+        self._observe(delivery, Outcome.unhandled, 0.0)
 
     def give_up(self, delivery: Delivery, reason: str, *, is_failure: bool = False) -> None:
         """Make a dead letter of a message that gets no attempt, or none any more."""
@@ -111,7 +108,7 @@ class Settler:
             held.run_errand(self._retry(delivery, decision))
         else:
             held.finish(delivery)
-        self.observe(delivery, decision.outcome, took_seconds)
+        self._observe(delivery, decision.outcome, took_seconds)
 
     async def _record(self, delivery: Delivery) -> None:
         held = delivery.held
@@ -162,7 +159,7 @@ class Settler:
             attempts=delivery.attempt,
             reason=decision.reason,
         )
-        self.observe(delivery, Outcome.dead_letter, took_seconds)
+        self._observe(delivery, Outcome.dead_letter, took_seconds)
         held.suspects.clear(delivery)
         held.let_go(delivery)
 

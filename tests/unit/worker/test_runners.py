@@ -41,18 +41,19 @@ class Harness:
         self._handle = handle
         self.runners = Runners(self.queue, self._work, concurrency, self.failures.append)
 
-    async def _work(self, task: asyncio.Task[None], runners: Runners) -> None:
+    async def _work(self, task: asyncio.Task[None], runners: Runners) -> bool:
         """As the dispatcher does."""
         pristine = contextvars.copy_context()
         for _ in range(64):
             delivery = self.queue.take()
             if delivery is None:
-                return
+                return True
             if self.queue and not runners.is_one_coming:
                 runners.wake()
             await self._handle(delivery, task)
             if contextvars.copy_context() != pristine or task.cancelling():
-                return
+                return False
+        return True
 
     def put(self, *channels: str) -> None:
         self.queue.put(*channels)
