@@ -7,7 +7,7 @@ without `*` wins, then the one with more literal characters, then the one declar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,11 +28,20 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 class PatternTable(Generic[T]):
-    """Values by channel pattern; `find` returns the value of the most specific pattern."""
+    """Values by channel pattern.
+
+    Args:
+        pairs: patterns with their values.
+
+    Attributes:
+        find: returns the value of the most specific pattern that matches a channel, or None.
+    """
 
     def __init__(self, pairs: Iterable[tuple[str, T]] = ()) -> None:
         self._rows: list[tuple[str, re.Pattern[str], T]] = []
-        self._remembered: dict[str, T | None] = {}
+        self._remembered = _Remembered(self._search)
+        # On the path of every message: what is remembered costs no call of a Python function.
+        self.find: Callable[[str], T | None] = self._remembered.__getitem__
         for pattern, value in pairs:
             self.add(pattern, value)
 
@@ -58,14 +67,19 @@ class PatternTable(Generic[T]):
         """The values, that of the most specific pattern first."""
         return [row[2] for row in self._rows]
 
-    def find(self, channel: str) -> T | None:
-        """Return the value of the most specific pattern that matches, or None."""
-        try:
-            return self._remembered[channel]
-        except KeyError:
-            pass
-        found = next((value for _, regex, value in self._rows if regex.fullmatch(channel)), None)
-        if len(self._remembered) >= _REMEMBERED_CHANNELS:
-            self._remembered.clear()
-        self._remembered[channel] = found
+    def _search(self, channel: str) -> T | None:
+        return next((value for _, regex, value in self._rows if regex.fullmatch(channel)), None)
+
+
+class _Remembered(dict[str, T | None]):
+    """The answers of a function for the latest channels."""
+
+    def __init__(self, search: Callable[[str], T | None]) -> None:
+        super().__init__()
+        self._search = search
+
+    def __missing__(self, channel: str) -> T | None:
+        if len(self) >= _REMEMBERED_CHANNELS:
+            self.clear()
+        found = self[channel] = self._search(channel)
         return found

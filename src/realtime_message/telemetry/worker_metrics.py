@@ -10,11 +10,13 @@ message.
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
-from collections import Counter, deque
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from functools import partial
+from operator import sub
+from time import time
+from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -58,7 +60,6 @@ class Loss(StrEnum):
 
 #: Upper bounds of the histograms' buckets, in seconds.
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
-_place = partial(bisect_left, BOUNDS)
 
 #: Of an entry id's milliseconds, until the year 2286.
 _MS_DIGITS = 13
@@ -66,8 +67,34 @@ _MS_DIGITS = 13
 #: So many attempts are noted before they are counted.
 _MAX_NOTED = 256
 
-#: What is noted of an attempt, as `attempt_done` takes it.
+#: What is noted of an attempt: partition, outcome, seconds it took, entry id, when it ended.
 _Attempt = tuple[int, Outcome, float, str, float]
+
+
+class _Partition(Protocol):
+    number: int
+
+
+class _Entry(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def aside_of(self) -> str: ...
+
+
+class Attempted(Protocol):
+    """As much of a delivery as is counted."""
+
+    @property
+    def held(self) -> _Partition:
+        """Its partition."""
+        ...
+
+    @property
+    def entry(self) -> _Entry:
+        """What the stream holds."""
+        ...
 
 
 class _Histogram:
@@ -78,8 +105,13 @@ class _Histogram:
         self.total = 0.0
 
     def add(self, values: Sequence[float]) -> None:
-        for place, count in Counter(map(_place, values)).items():
-            self.buckets[place] += count
+        # To sort many and look for the few bounds takes less than to look for each one's bucket.
+        ordered = sorted(values)
+        place = 0
+        for bucket, bound in enumerate(BOUNDS):
+            begin, place = place, bisect_right(ordered, bound, place)
+            self.buckets[bucket] += place - begin
+        self.buckets[-1] += len(ordered) - place
         # Clocks of two machines may make a time negative, but a sum must not go down.
         self.total += max(0.0, sum(values))
 
@@ -101,7 +133,7 @@ class WorkerMetrics(Collector):
 
     def __init__(self, owned: Callable[[], dict[int, int]] = dict) -> None:
         self.owned = owned
-        self._noted: deque[_Attempt] = deque()
+        self._noted: list[_Attempt] = []
         self._counting = threading.Lock()
         self._outcomes: Counter[tuple[int, Outcome]] = Counter()
         self.losses = dict.fromkeys(Loss, 0)
@@ -113,20 +145,18 @@ class WorkerMetrics(Collector):
         self._handling = _Histogram()
         self._age = _Histogram()
 
-    def attempt_done(
-        self, partition: int, outcome: Outcome, took_seconds: float, entry_id: str, ended_at: float
-    ) -> None:
-        """Count an attempt.
+    def attempt_done(self, delivery: Attempted, outcome: Outcome, took_seconds: float) -> None:
+        """Count an attempt that has just ended.
 
         Args:
-            partition: the message's partition.
+            delivery: what was attempted.
             outcome: how it ended.
             took_seconds: how long the handler took.
-            entry_id: the message's; it begins with the milliseconds since 1970 when it was stored.
-            ended_at: when the handler ended, in seconds since 1970.
         """
-        self._noted.append((partition, outcome, took_seconds, entry_id, ended_at))
-        if len(self._noted) >= _MAX_NOTED:
+        entry, noted = delivery.entry, self._noted
+        first_id = entry.aside_of or entry.id
+        noted.append((delivery.held.number, outcome, took_seconds, first_id, time()))
+        if len(noted) >= _MAX_NOTED:
             self._count()
 
     def count_incident(self, kind: str) -> None:
@@ -160,15 +190,15 @@ class WorkerMetrics(Collector):
     def _count(self) -> None:
         """Count what was noted; two threads may want to."""
         with self._counting:
-            noted = [self._noted.popleft() for _ in range(len(self._noted))]
+            noted = self._noted[:]
             if not noted:
                 return
+            del self._noted[: len(noted)]  # not `clear`: there may be more by now
             partitions, outcomes, took, entry_ids, ended_at = zip(*noted, strict=True)
             self._outcomes.update(zip(partitions, outcomes, strict=True))
             self._handling.add(took)
             # Two machines' clocks: only for people to look at, never to decide by.
-            stored_at = _stored_at(entry_ids)
-            self._age.add([e - s for e, s in zip(ended_at, stored_at, strict=True)])
+            self._age.add(list(map(sub, ended_at, _stored_at(entry_ids))))
 
     def _messages(self) -> Iterable[Metric]:
         attempts = CounterMetricFamily(
@@ -216,10 +246,10 @@ class WorkerMetrics(Collector):
         yield lost
 
 
-def _stored_at(entry_ids: Sequence[str]) -> list[float]:
-    """Return when entries were stored, in seconds since 1970."""
+def _stored_at(entry_ids: Sequence[str]) -> Iterable[float]:
+    """Return when entries were stored, in seconds since 1970: their ids begin with it."""
     # Of many that come together, most share a millisecond.
     starts = [entry_id[:_MS_DIGITS] for entry_id in entry_ids]
     whole = dict(zip(starts, entry_ids, strict=True))
     seconds = {start: int(one.partition("-")[0]) / 1000 for start, one in whole.items()}
-    return [seconds[start] for start in starts]
+    return map(seconds.__getitem__, starts)

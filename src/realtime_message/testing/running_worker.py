@@ -16,7 +16,6 @@ from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.lease_keeper import LeaseKeeper
 from realtime_message.worker.lifecycle import StopRequest
 from realtime_message.worker.names import make_names
-from realtime_message.worker.observation import Observation
 from realtime_message.worker.settle import Observer
 from realtime_message.worker.worker import Worker
 
@@ -121,7 +120,7 @@ class RunningWorker:
     ) -> None:
         self.metrics = WorkerMetrics()
         self.replies = replies if replies is not None else RecordedReplies()
-        self._observers: list[Observer] = [Observation(self.metrics, None).attempt_done]
+        self._observers: list[Observer] = [self.metrics.attempt_done]
         if observe is not None:
             self._observers.append(observe)
         self._stop_request = StopRequest()

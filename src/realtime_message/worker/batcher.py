@@ -68,11 +68,13 @@ class Batcher:
 
     def add(self, delivery: Delivery) -> None:
         """Take a delivery that is ready, and those that wait behind it."""
-        room = max(0, self._rule.max_messages - len(self._gathered) - 1)
-        if not self._gathered:
+        gathered = self._gathered
+        if not gathered:
             self._due_at = self._time() + self._rule.max_wait_seconds
-        self._gathered.append(delivery)
-        self._gathered.extend(self._held.lanes.take_following(delivery, room))
+        gathered.append(delivery)
+        room = self._rule.max_messages - len(gathered)
+        if room > 0:
+            gathered.extend(self._held.lanes.take_following(delivery, room))
         if self._at_work is None:
             self._plan()
 
@@ -88,10 +90,9 @@ class Batcher:
 
     def _plan(self) -> None:
         """Begin when the batch is full, else when its first message has waited long enough."""
-        self._cancel_timer()
         if len(self._gathered) >= self._rule.max_messages:
             self._begin()
-        elif self._gathered:
+        elif self._gathered and self._timer is None:
             self._timer = asyncio.get_running_loop().call_at(self._due_at, self._begin)
 
     def _begin(self) -> None:
@@ -123,8 +124,11 @@ class Batcher:
                 self._settle_cut_short(lane, trial, perf_counter() - began_at)
             raise
         took_seconds = perf_counter() - began_at
-        for lane in _by_channel(batch):
-            self._settle(lane, trial, took_seconds)
+        if trial.failed:
+            for lane in _by_channel(batch):
+                self._settle(lane, trial, took_seconds)
+        else:
+            self._settle_handled(batch, took_seconds)
         self._held.look_again()
 
     async def _try(self, batch: list[Delivery], trial: _Trial) -> None:
@@ -134,7 +138,7 @@ class Batcher:
             return
         error = await self._call(batch, trial)
         if error is None:
-            trial.done.update(d.entry.id for d in batch)
+            trial.done.update([d.entry.id for d in batch])
         elif len(batch) == 1 or _concerns_all(error):
             for lane in _by_channel(batch):
                 trial.fail(lane[0], error)
@@ -145,12 +149,13 @@ class Batcher:
 
     async def _call(self, batch: list[Delivery], trial: _Trial) -> BaseException | None:
         contents = []
+        content, stopped = self._handler.content, trial.stopped
         for delivery in list(batch):
-            if delivery.message.channel in trial.stopped:
+            if stopped and delivery.message.channel in stopped:
                 batch.remove(delivery)
                 continue
             try:
-                contents.append(self._handler.content(delivery))
+                contents.append(content(delivery))
             except Reject as reason:
                 trial.fail(delivery, reason)
                 batch.remove(delivery)
@@ -178,6 +183,18 @@ class Batcher:
                 self._settler.settle_within(delivery, took_seconds)
             else:
                 self._settler.abandon(delivery, took_seconds)
+
+    def _settle_handled(self, batch: list[Delivery], took_seconds: float) -> None:
+        """Acknowledge a whole batch, in which the messages of a channel stand together."""
+        settler = self._settler
+        channels = [delivery.message.channel for delivery in batch]
+        for delivery, channel, next_channel in zip(
+            batch, channels, [*channels[1:], None], strict=True
+        ):
+            if channel == next_channel:
+                settler.settle_within(delivery, took_seconds)
+            else:
+                settler.settle(delivery, None, took_seconds)
 
     def _settle(self, lane: list[Delivery], trial: _Trial, took_seconds: float) -> None:
         """Act on what became of the messages of one channel, in order."""

@@ -31,8 +31,9 @@ class Committer:
 
     def finish(self, entry_id: str) -> None:
         """Note that an entry is done."""
-        self._finished.append(entry_id)
-        if len(self._finished) == 1:
+        finished = self._finished
+        finished.append(entry_id)
+        if len(finished) == 1:
             self._on_first()
 
     def take(self) -> list[str]:

@@ -53,7 +53,7 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         is_suspect: whether it was in hand when its worker ended without a word.
         defect: why the entry is no message; empty when it is one.
         origin: where it comes from.
-        size: the bytes of its payload, as its lane counts them.
+        size: the bytes of its payload; of a huge one, as many as its lane counts.
         handler: what handles it, once it was found.
         started_at: when the attempt began, by the worker's clock.
         cancel_cause: why the handler was cancelled, if it was.
@@ -96,18 +96,19 @@ def deliver(entry: Entry, held: HeldPartition, *, is_fresh: bool) -> Delivery:
         held: the partition it came from.
         is_fresh: whether no other worker has had it in hand.
     """
-    attempt = entry.attempts + 1
-    if entry.payload is None:
+    payload, attempt = entry.payload, entry.attempts + 1
+    if payload is None:
         return Delivery(entry, _NO_MESSAGE, held, attempt, False, False, "it has no payload")
+    size = len(payload)
     try:
-        message = decode_message(entry.payload)
+        message = decode_message(payload)
     except MalformedEntryError as error:
-        return Delivery(entry, _NO_MESSAGE, held, attempt, False, False, str(error))
+        return Delivery(entry, _NO_MESSAGE, held, attempt, False, False, str(error), size=size)
     if is_fresh:
-        return Delivery(entry, message, held, attempt)
+        return Delivery(entry, message, held, attempt, size=size)
     if held.hold.lease.is_handed_over:
-        return Delivery(entry, message, held, attempt, is_recorded=attempt == 1)
-    return Delivery(entry, message, held, attempt, is_recorded=False, is_suspect=True)
+        return Delivery(entry, message, held, attempt, is_recorded=attempt == 1, size=size)
+    return Delivery(entry, message, held, attempt, is_recorded=False, is_suspect=True, size=size)
 
 
 def redeliver(entry: Entry, held: HeldPartition, stub: Stub) -> Delivery:

@@ -96,7 +96,6 @@ class Dispatcher:
             held = delivery.held
             delivery.handler = handler
             delivery.started_at = began_at = now
-            delivery.cancel_cause = None
             tasks[delivery] = task
             if not running.is_watched:
                 running.watch()
@@ -110,7 +109,9 @@ class Dispatcher:
                     raise
             finally:
                 del tasks[delivery]
-                held.handling_ended()
+                held.handling -= 1
+                if held.is_draining:
+                    held.wake()  # the drain may wait for this
             now = clock()  # when the next one begins, too: nothing is waited for until then
             self._settler.settle(delivery, error, now - began_at)
             if copy_context() != pristine or task.cancelling():

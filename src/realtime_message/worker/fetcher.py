@@ -152,14 +152,16 @@ class Fetcher:
         return count if count == _READ_COUNT or count >= lanes.message_count else 0
 
     def _put_into_lanes(self, entries: Sequence[Entry], *, is_fresh: bool) -> None:
+        if not entries:
+            return
         held = self._held
-        for place, entry in enumerate(entries):
-            if entry.generation:
-                self._gate.close(entries[place:], is_fresh=is_fresh)
-                break
-            held.lanes.add(deliver(entry, held, is_fresh=is_fresh))
-        if entries:
-            self._on_entries(len(entries))
+        messages = entries
+        if any([entry.generation for entry in entries]):  # noqa: C419 - a generator takes longer
+            marker = next(place for place, entry in enumerate(entries) if entry.generation)
+            messages = entries[:marker]
+            self._gate.close(entries[marker:], is_fresh=is_fresh)
+        held.lanes.add([deliver(entry, held, is_fresh=is_fresh) for entry in messages])
+        self._on_entries(len(entries))
 
     async def _watch(self) -> None:
         """Wake the loop when entries arrive after it had read all.

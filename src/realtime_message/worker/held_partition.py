@@ -148,12 +148,6 @@ class HeldPartition:
         self.lanes.make_ready(delivery)
         self._on_ready()
 
-    def handling_ended(self) -> None:
-        """Count down; a drain may wait for this."""
-        self.handling -= 1
-        if self.is_draining:
-            self.wake()
-
     def retry_later(self, delivery: Delivery, delay_seconds: float) -> None:
         """Queue a delivery up again after a while; its channel waits, others go on."""
         if self.is_draining:

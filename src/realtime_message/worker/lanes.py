@@ -33,24 +33,24 @@ class Turns:
     __slots__ = ("_queue",)
 
     def __init__(self) -> None:
-        self._queue: deque[Lanes] = deque()
+        self._queue: deque[deque[Delivery]] = deque()
 
     def __bool__(self) -> bool:
         return bool(self._queue)
 
-    def join(self, lanes: Lanes) -> None:
-        """Queue up lanes that have something ready and are not queued yet."""
-        self._queue.append(lanes)
+    def join(self, ready: deque[Delivery]) -> None:
+        """Queue up what is ready of a partition that had nothing ready."""
+        self._queue.append(ready)
 
     def take(self) -> Delivery | None:
         """Return the next delivery to handle, or None. Its lane waits until it is finished."""
-        while self._queue:
-            lanes = self._queue.popleft()
-            ready = lanes.ready
+        queue = self._queue
+        while queue:
+            ready = queue.popleft()
             if ready:
                 delivery = ready.popleft()
                 if ready:
-                    self._queue.append(lanes)
+                    queue.append(ready)
                 return delivery
         return None
 
@@ -71,9 +71,9 @@ class Lanes:
     """
 
     __slots__ = (
-        "_busy",
         "_bytes",
         "_is_closed",
+        "_lanes",
         "_max_bytes",
         "_max_messages",
         "_max_size",
@@ -83,7 +83,6 @@ class Lanes:
         "_refilling",
         "_starved",
         "_turns",
-        "_waiting",
         "on_low",
         "ready",
     )
@@ -93,9 +92,9 @@ class Lanes:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._max_size = max_bytes // 2
-        # The channels whose first delivery is ready or taken, and what waits behind those.
-        self._busy: set[str] = set()
-        self._waiting: dict[str, deque[Delivery]] = {}
+        # The channels whose first delivery is ready or taken, each with what waits behind that;
+        # None as long as nothing did: most channels have one message at a time.
+        self._lanes: dict[str, deque[Delivery] | None] = {}
         self.ready: deque[Delivery] = deque()
         self._messages = 0
         self._bytes = 0
@@ -121,7 +120,7 @@ class Lanes:
     @property
     def lane_count(self) -> int:
         """How many channels have a message here."""
-        return len(self._busy)
+        return len(self._lanes)
 
     @property
     def room(self) -> int:
@@ -136,34 +135,30 @@ class Lanes:
             return max(1, int(left_bytes / self._mean_bytes))
         return max(0, left)
 
-    def add(self, delivery: Delivery) -> None:
-        """Put a message at the end of its channel's lane; without effect once closed."""
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        """Put messages at the ends of their channels' lanes; without effect once closed."""
         if self._is_closed:
             return
-        channel = delivery.message.channel
-        if channel not in self._busy:
-            # As _count_in does; a call costs as much as all of it.
-            payload = delivery.entry.payload
-            size, most = len(payload) if payload else 0, self._max_size
-            delivery.size = size = size if size < most else most  # noqa: FURB136 - min() is slower
-            self._messages += 1
-            self._bytes += size
-            self._busy.add(channel)
-            if not self.ready:
-                self._turns.join(self)
-            self.ready.append(delivery)
-        elif self.has_overflow(channel):
-            self._overflow.put(delivery)  # it must not overtake those
-        else:
-            self._count_in(delivery)
-            self._waiting.setdefault(channel, deque()).append(delivery)
+        if self._overflow.count or self._refilling:
+            deliveries = self._without_overflow(deliveries)
+        self._count_in(deliveries)
+        lanes, ready, was_idle = self._lanes, self.ready, not self.ready
+        for delivery in deliveries:
+            channel = delivery.message.channel
+            if channel in lanes:
+                self._behind(channel).append(delivery)
+            else:
+                lanes[channel] = None
+                ready.append(delivery)
+        if was_idle and ready:
+            self._turns.join(ready)
 
     def make_ready(self, delivery: Delivery) -> None:
         """Queue up the first delivery of a lane, also again after it waited for a retry."""
         if self._is_closed:
             return
         if not self.ready:
-            self._turns.join(self)
+            self._turns.join(self.ready)
         self.ready.append(delivery)
 
     def finish(self, delivery: Delivery) -> None:
@@ -173,16 +168,16 @@ class Lanes:
         self._messages -= 1
         self._bytes -= delivery.size
         channel = delivery.message.channel
-        waiting = self._waiting.get(channel)
-        if waiting is not None:
-            self._advance(channel, waiting)
+        waiting = self._lanes[channel]
+        if waiting:
+            self.make_ready(waiting.popleft())
             if self._overflow.count:
                 self._ask_for_more(channel)
         elif (self._refilling or self._overflow.count) and self.has_overflow(channel):
             self._starved.add(channel)
             self._ask_for_more(channel)
         else:
-            self._busy.remove(channel)
+            del self._lanes[channel]
 
     def drop(self, delivery: Delivery) -> None:
         """Let a delivery go while another one of its channel keeps the lane busy."""
@@ -196,26 +191,26 @@ class Lanes:
         Only such as may begin without further ado. They are over with `drop`, or `put_back`.
         """
         channel = first.message.channel
-        waiting = self._waiting.get(channel)
+        waiting = self._lanes.get(channel)
+        if not waiting and not self._overflow.count:
+            return []
         taken: list[Delivery] = []
         while waiting and len(taken) < count and _is_plain(waiting[0]):
             taken.append(waiting.popleft())
-        if waiting is not None and not waiting:
-            del self._waiting[channel]
-        self._ask_for_more(channel)
+        if self._overflow.count:
+            self._ask_for_more(channel)
         return taken
 
     def put_back(self, deliveries: Sequence[Delivery]) -> None:
         """Let deliveries of one channel, taken as following, wait again: before all others."""
         if deliveries and not self._is_closed:
-            channel = deliveries[0].message.channel
-            self._waiting.setdefault(channel, deque()).extendleft(reversed(deliveries))
+            self._behind(deliveries[0].message.channel).extendleft(reversed(deliveries))
 
     def make_room(self, channels: Iterable[str]) -> None:
         """Keep of these channels' waiting messages only the ids, but for a few."""
         for channel in channels:
-            waiting = self._waiting.get(channel)
-            while waiting is not None and len(waiting) > _REFILL and _is_kept(waiting[-1]):
+            waiting = self._lanes.get(channel)
+            while waiting and len(waiting) > _REFILL and _is_kept(waiting[-1]):
                 delivery = waiting.pop()
                 self.drop(delivery)
                 self._overflow.put_first(delivery)
@@ -223,9 +218,8 @@ class Lanes:
     def insert(self, channel: str, deliveries: Sequence[Delivery]) -> None:
         """Let deliveries wait before all others of a channel whose first one was taken."""
         if not self._is_closed:
-            for delivery in deliveries:
-                self._count_in(delivery)
-            self._waiting.setdefault(channel, deque()).extendleft(reversed(deliveries))
+            self._count_in(deliveries)
+            self._behind(channel).extendleft(reversed(deliveries))
 
     def has_overflow(self, channel: str) -> bool:
         """Whether some of a channel's messages are known by their ids only."""
@@ -240,44 +234,56 @@ class Lanes:
         self._refilling.discard(channel)
         if self._is_closed:
             return
-        if deliveries:
-            for delivery in deliveries:
-                self._count_in(delivery)
-            self._waiting.setdefault(channel, deque()).extend(deliveries)
-        waiting = self._waiting.get(channel)
-        if channel in self._starved and (waiting is not None or channel not in self._overflow):
+        self._count_in(deliveries)
+        waiting = self._behind(channel)
+        waiting.extend(deliveries)
+        if channel in self._starved and (waiting or channel not in self._overflow):
             self._starved.remove(channel)
-            if waiting is None:  # the entries are gone
-                self._busy.remove(channel)
-            else:
-                self._advance(channel, waiting)
+            if waiting:
+                self.make_ready(waiting.popleft())
+            else:  # the entries are gone
+                del self._lanes[channel]
         self._ask_for_more(channel)
 
     def close(self) -> None:
         """Hand out nothing more and forget what waits; what was taken ends without an effect."""
         self._is_closed = True
         self.ready.clear()
-        self._waiting.clear()
-        self._busy.clear()
+        self._lanes.clear()
         self._overflow.clear()
         self._messages = self._bytes = 0
 
-    def _advance(self, channel: str, waiting: deque[Delivery]) -> None:
-        self.make_ready(waiting.popleft())
-        if not waiting:
-            del self._waiting[channel]
+    def _behind(self, channel: str) -> deque[Delivery]:
+        """Return what waits behind the first delivery of a channel, to be added to."""
+        waiting = self._lanes[channel]
+        if waiting is None:
+            waiting = self._lanes[channel] = deque()
+        return waiting
 
     def _ask_for_more(self, channel: str) -> None:
         if channel not in self._overflow or channel in self._refilling:
             return
-        if len(self._waiting.get(channel, ())) <= _LOW:
+        if len(self._lanes.get(channel) or ()) <= _LOW:
             self._refilling.add(channel)
             self.on_low(channel)
 
-    def _count_in(self, delivery: Delivery) -> None:
-        delivery.size = min(len(delivery.entry.payload or b""), self._max_size)
-        self._messages += 1
-        self._bytes += delivery.size
+    def _without_overflow(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Keep only the ids of those whose channels have overflow: they must not overtake it."""
+        kept = []
+        for delivery in deliveries:
+            if self.has_overflow(delivery.message.channel):
+                self._overflow.put(delivery)
+            else:
+                kept.append(delivery)
+        return kept
+
+    def _count_in(self, deliveries: Sequence[Delivery]) -> None:
+        most = self._max_size
+        for delivery in deliveries:
+            if delivery.size > most:  # noqa: PLR1730 - min() takes longer
+                delivery.size = most
+        self._messages += len(deliveries)
+        self._bytes += sum([delivery.size for delivery in deliveries])
 
 
 def _is_plain(delivery: Delivery) -> bool:

@@ -179,7 +179,7 @@ class Parking:
         lanes = self._held.lanes
         if not lanes.has_overflow(channel):  # else at the next look
             self._marked.add(channel)
-            lanes.add(make_marker(channel, self._held))
+            lanes.add([make_marker(channel, self._held)])
             self._held.look_again()
 
     async def _call(self, action: Callable[[], Awaitable[T]]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import time
 from typing import Any
 
 from realtime_message.context import Replies
@@ -12,6 +13,7 @@ from realtime_message.telemetry.logs import get_logger
 from realtime_message.telemetry.worker_metrics import Outcome, WorkerMetrics
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.names import Names
+from realtime_message.worker.settle import Observer
 
 log = get_logger("worker.receipts")
 
@@ -46,12 +48,21 @@ class Receipts:
         self._batch_count = 0
         self._is_failing = False
 
-    def add(
-        self, delivery: Delivery, outcome: Outcome, took_seconds: float, age_seconds: float
-    ) -> None:
+    def observed_with(self, observe: Observer) -> Observer:
+        """Return what tells of an attempt here and there."""
+
+        def tell(delivery: Delivery, outcome: Outcome, took_seconds: float) -> None:
+            observe(delivery, outcome, took_seconds)
+            self.attempt_done(delivery, outcome, took_seconds)
+
+        return tell
+
+    def attempt_done(self, delivery: Delivery, outcome: Outcome, took_seconds: float) -> None:
         """Note what became of an attempt; it is published within about 50 ms."""
         if not delivery.message.id:
             return
+        # Two machines' clocks: only for people to look at.
+        age_seconds = time() - int(delivery.entry.first_id.partition("-")[0]) / 1000
         if len(self._waiting) == _MAX_WAITING:
             self._waiting.popleft()
             self._metrics.lost_receipts += 1

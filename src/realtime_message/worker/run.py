@@ -21,9 +21,9 @@ from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.lease_hold import steady_clock
 from realtime_message.worker.lifecycle import StopRequest, stop_on_signals
 from realtime_message.worker.names import make_names
-from realtime_message.worker.observation import Observation
 from realtime_message.worker.receipts import Receipts
 from realtime_message.worker.server_api import ServerApi
+from realtime_message.worker.settle import Observer
 from realtime_message.worker.status_server import StatusServer
 from realtime_message.worker.worker import Worker
 
@@ -82,14 +82,14 @@ async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
     replies = ServerApi(gateway.api_url, gateway.api_key, gateway.previous_api_key)
     channel = settings.worker.receipts_channel
     receipts = Receipts(replies, channel, names, metrics) if channel else None
-    observation = Observation(metrics, receipts)
     async with contextlib.AsyncExitStack() as stack:
         streams = await open_streams(
             settings.redis, lambda incident: metrics.count_incident(incident.kind)
         )
         stack.push_async_callback(streams.close)
         stack.push_async_callback(replies.close)
-        stack.push_async_callback(observation.close)
+        if receipts is not None:
+            stack.push_async_callback(receipts.close)
         resources = await stack.enter_async_context(open_resources(app))
         worker = Worker(
             Equipment(
@@ -100,7 +100,7 @@ async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
                 names=names,
                 replies=replies,
                 metrics=metrics,
-                observe=observation.attempt_done,
+                observe=_observer(metrics, receipts),
                 clock=steady_clock,
             )
         )
@@ -118,3 +118,10 @@ async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
         gc.freeze()
         stack.enter_context(stop_on_signals(stop))
         await worker.run(stop)
+
+
+def _observer(metrics: WorkerMetrics, receipts: Receipts | None) -> Observer:
+    """Return who is told of each attempt."""
+    if receipts is None:
+        return metrics.attempt_done
+    return receipts.observed_with(metrics.attempt_done)

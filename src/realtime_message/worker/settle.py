@@ -139,6 +139,7 @@ class Settler:
         held.suspects.clear(delivery)
         delivery.attempt += 1
         delivery.is_recorded = False
+        delivery.cancel_cause = None
         held.retry_later(delivery, decision.delay_seconds)
 
     async def _fail(self, delivery: Delivery, decision: Decision, took_seconds: float) -> None:

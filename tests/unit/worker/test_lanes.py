@@ -13,7 +13,8 @@ from realtime_message.worker.lanes import Lanes, Turns
 
 
 def delivery(channel: str, number: int = 0, size: int = 10) -> Delivery:
-    return Delivery(Entry(f"1-{number}", b"x" * size), make_message(channel, number=number), None)
+    entry = Entry(f"1-{number}", b"x" * size)
+    return Delivery(entry, make_message(channel, number=number), None, size=size)
 
 
 def lanes(turns: Turns | None = None, max_messages: int = 100, max_bytes: int = 10**6) -> Lanes:
@@ -22,7 +23,7 @@ def lanes(turns: Turns | None = None, max_messages: int = 100, max_bytes: int = 
 
 def fill(target: Lanes, channels: Iterable[str]) -> None:
     for number, channel in enumerate(channels):
-        target.add(delivery(channel, number))
+        target.add([delivery(channel, number)])
 
 
 def numbers_of(taken: Iterable[Delivery]) -> list[str]:
@@ -94,10 +95,10 @@ def test_room_is_bounded_by_bytes() -> None:
     """Few large messages fill it as well; as many more fit as are of the size of those here."""
     turns = Turns()
     one = lanes(turns, max_messages=1000, max_bytes=1000)
-    one.add(delivery("a", 0, size=100))
+    one.add([delivery("a", 0, size=100)])
     assert one.room == 9
     for number in range(1, 10):
-        one.add(delivery(f"a{number}", number, size=100))
+        one.add([delivery(f"a{number}", number, size=100)])
     assert one.room == 0
     one.finish(turns.take())
     assert one.room == 1
@@ -108,7 +109,7 @@ def test_little_is_read_while_the_size_of_messages_is_unknown() -> None:
     turns = Turns()
     one = lanes(turns, max_messages=1000, max_bytes=1000)
     assert one.room == 16
-    one.add(delivery("a", 0, size=1))
+    one.add([delivery("a", 0, size=1)])
     assert one.room == 999
     one.finish(turns.take())
     assert one.room == 1000
@@ -118,11 +119,11 @@ def test_one_huge_message_leaves_room_for_others() -> None:
     """It counts as half of what may be here, however large it is; nothing is left of it."""
     turns = Turns()
     one = lanes(turns, max_messages=1000, max_bytes=1000)
-    one.add(delivery("huge", 0, size=10**6))
+    one.add([delivery("huge", 0, size=10**6)])
     huge = turns.take()
     assert one.room == 1
     for number in range(1, 10):
-        one.add(delivery(f"a{number}", number, size=10))
+        one.add([delivery(f"a{number}", number, size=10)])
     assert one.room > 1
     one.finish(huge)
     assert one.room > 90
@@ -137,7 +138,7 @@ def test_closed_lanes_hand_out_nothing_and_accept_nothing() -> None:
     one.close()
     one.finish(taken)
     one.make_ready(retried)
-    one.add(delivery("d"))
+    one.add([delivery("d")])
     assert turns.take() is None
     assert (one.room, one.message_count, one.lane_count) == (0, 0, 0)
 
@@ -149,7 +150,7 @@ def test_million_channels_leave_nothing_behind() -> None:
 
     def pass_through(count: int) -> None:
         for number in range(count):
-            one.add(delivery(f"channel:{number}", number))
+            one.add([delivery(f"channel:{number}", number)])
             one.finish(turns.take())
 
     pass_through(1000)
@@ -188,7 +189,7 @@ class Store:
     def add(self, channel: str, number: int) -> None:
         one = delivery(channel, number)
         self.entries[one.entry.id] = one
-        self.target.add(one)
+        self.target.add([one])
 
     def read_again(self) -> None:
         channel = self.asked.pop(0)

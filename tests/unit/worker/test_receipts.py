@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from realtime_message.errors import ServerApiError
 from realtime_message.streams.contracts import Entry
 from realtime_message.telemetry.worker_metrics import Outcome, WorkerMetrics
@@ -32,12 +34,13 @@ def make(replies: Any) -> tuple[Receipts, WorkerMetrics]:
 
 
 @in_virtual_time
-async def test_receipts_of_a_moment_go_out_together() -> None:
+async def test_receipts_of_a_moment_go_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call for all of about 50 ms, with the documented fields."""
+    monkeypatch.setattr("realtime_message.worker.receipts.time", lambda: 0.501)
     replies = RecordedReplies()
     receipts, _ = make(replies)
     for number in range(120):
-        receipts.add(delivery(number), Outcome.ack, 0.00123, 0.5)
+        receipts.attempt_done(delivery(number), Outcome.ack, 0.00123)
     await until(lambda: bool(replies.calls), 0.2)
     ((channel, data, key),) = replies.calls
     assert channel == "receipts"
@@ -62,7 +65,7 @@ async def test_many_receipts_make_several_calls() -> None:
     replies = RecordedReplies()
     receipts, _ = make(replies)
     for number in range(500):
-        receipts.add(delivery(number), Outcome.ack, 0, 0)
+        receipts.attempt_done(delivery(number), Outcome.ack, 0)
     await until(lambda: sum(len(d["receipts"]) for _, d, _ in replies.calls) == 500, 1)
     ids = [r["id"] for _, data, _ in replies.calls for r in data["receipts"]]
     assert ids == [f"m{n}" for n in range(500)]
@@ -86,13 +89,13 @@ async def test_gateway_that_is_away_costs_receipts_only() -> None:
     replies = Away()
     receipts, metrics = make(replies)
     for number in range(10_000):
-        receipts.add(delivery(number), Outcome.ack, 0, 0)
+        receipts.attempt_done(delivery(number), Outcome.ack, 0)
     assert len(receipts._waiting) <= 2000
     await until(lambda: not receipts._waiting, 120)
     await asyncio.sleep(6)
     assert metrics.lost_receipts == 10_000
     replies.is_away = False
-    receipts.add(delivery(1), Outcome.ack, 0, 0)
+    receipts.attempt_done(delivery(1), Outcome.ack, 0)
     await until(lambda: len(replies.calls) == 1, 1)
     await receipts.close()
 
@@ -102,7 +105,7 @@ async def test_close_lets_the_last_ones_out() -> None:
     """A drained worker's last receipts are published."""
     replies = RecordedReplies()
     receipts, _ = make(replies)
-    receipts.add(delivery(1), Outcome.ack, 0, 0)
+    receipts.attempt_done(delivery(1), Outcome.ack, 0)
     await receipts.close()
     assert len(replies.calls) == 1
 
@@ -116,5 +119,5 @@ async def test_entry_that_is_no_message_has_no_receipt() -> None:
     nameless.message = type(nameless.message)(
         **{f: getattr(nameless.message, f) for f in nameless.message.__struct_fields__} | {"id": ""}
     )
-    receipts.add(nameless, Outcome.dead_letter, 0, 0)
+    receipts.attempt_done(nameless, Outcome.dead_letter, 0)
     assert not receipts._waiting

@@ -4,11 +4,13 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from realtime_message.errors import PortInUseError
+from realtime_message.streams.contracts import Entry
 from realtime_message.telemetry.worker_metrics import Loss, Outcome, WorkerMetrics
 from realtime_message.worker.status_server import StatusServer
 
@@ -39,10 +41,17 @@ def served() -> Iterator[Served]:
     served.server.close()
 
 
-def test_metrics_are_shown_with_closed_labels(served: Served) -> None:
+def test_metrics_are_shown_with_closed_labels(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every number has its line."""
-    served.metrics.attempt_done(3, Outcome.ack, 0.004, "1000-0", 1.02)
-    served.metrics.attempt_done(3, Outcome.retry, 0.3, "1000-1", 2.5)
+    for entry_id, outcome, took_seconds, ended_at in (
+        ("1000-0", Outcome.ack, 0.004, 1.02),
+        ("1000-1", Outcome.retry, 0.3, 2.5),
+    ):
+        monkeypatch.setattr("realtime_message.telemetry.worker_metrics.time", lambda t=ended_at: t)
+        delivery = SimpleNamespace(held=SimpleNamespace(number=3), entry=Entry(entry_id, b""))
+        served.metrics.attempt_done(delivery, outcome, took_seconds)
     served.metrics.losses[Loss.expired] += 1
     served.metrics.count_incident("group_restored")
     status, text = served.get("/metrics")
