@@ -12,7 +12,6 @@ from realtime_message.message import Message, decode_message
 from realtime_message.streams.contracts import Entry
 
 if TYPE_CHECKING:
-    from realtime_message.worker.calls import BoundHandler
     from realtime_message.worker.held_partition import HeldPartition
     from realtime_message.worker.overflow import Stub
 
@@ -54,8 +53,6 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
         defect: why the entry is no message; empty when it is one.
         origin: where it comes from.
         size: the bytes of its payload; of a huge one, as many as its lane counts.
-        handler: what handles it, once it was found.
-        started_at: when the attempt began, by the worker's clock.
         cancel_cause: why the handler was cancelled, if it was.
     """
 
@@ -68,8 +65,6 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
     defect: str = ""
     origin: Origin = Origin.stream
     size: int = 0
-    handler: BoundHandler | None = None
-    started_at: float = 0.0
     cancel_cause: CancelCause | None = None
 
 

@@ -81,7 +81,7 @@ class Dispatcher:
         Returns:
             Whether the task is as it was: nothing may pass from one handler to the next.
         """
-        turns, running, tasks, clock = self._turns, self._running, self._running.tasks, self._clock
+        turns, running, calls, clock = self._turns, self._running, self._running.calls, self._clock
         pristine = copy_context()
         now = clock()
         for _ in range(_BEFORE_GIVING_WAY):
@@ -94,9 +94,8 @@ class Dispatcher:
             if handler is None:
                 continue
             held = delivery.held
-            delivery.handler = handler
-            delivery.started_at = began_at = now
-            tasks[delivery] = task
+            began_at = now
+            calls[delivery] = (task, handler, began_at)
             if not running.is_watched:
                 running.watch()
             held.handling += 1
@@ -108,7 +107,7 @@ class Dispatcher:
                 if error is None:
                     raise
             finally:
-                del tasks[delivery]
+                del calls[delivery]
                 held.handling -= 1
                 if held.is_draining:
                     held.wake()  # the drain may wait for this

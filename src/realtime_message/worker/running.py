@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Iterable
 
 from realtime_message.telemetry.logs import get_logger
+from realtime_message.worker.calls import BoundHandler
 from realtime_message.worker.delivery import CancelCause, Delivery
 from realtime_message.worker.held_partition import HeldPartition
 from realtime_message.worker.lease_hold import Clock
 from realtime_message.worker.stacks import stack_of_handler
 
 log = get_logger("worker.running")
+
+#: The task in which a handler runs, the handler, and when it was called by the worker's clock.
+Call = tuple[asyncio.Task[None], BoundHandler, float]
 
 # A handler that takes longer is slow enough to hold up others.
 _SLOW_SECONDS = 1.0
@@ -29,19 +33,19 @@ class Running:
         clock: seconds, never jumping.
 
     Attributes:
-        tasks: the deliveries, each with the task in which its handler runs.
+        calls: the deliveries, each with its call.
         is_watched: whether the clock runs for the oldest.
     """
 
     def __init__(self, time_limit_seconds: float, clock: Clock) -> None:
         self.time_limit_seconds = time_limit_seconds
-        self.tasks: dict[Delivery, asyncio.Task[None]] = {}
+        self.calls: dict[Delivery, Call] = {}
         self.is_watched = not time_limit_seconds
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self.tasks)
+        return len(self.calls)
 
     def watch(self) -> None:
         """Let the clock run for the oldest, which begins now."""
@@ -49,17 +53,21 @@ class Running:
 
     def of(self, held: HeldPartition) -> list[Delivery]:
         """Return the deliveries of one partition."""
-        return [delivery for delivery in self.tasks if delivery.held is held]
+        return [delivery for delivery in self.calls if delivery.held is held]
 
     def slow_channels(self, held: HeldPartition) -> set[str]:
         """Return the channels of a partition whose handler has been at work for long."""
         began_before = self._clock() - _SLOW_SECONDS
-        return {d.message.channel for d in self.of(held) if d.started_at < began_before}
+        return {
+            delivery.message.channel
+            for delivery, (_, _, began_at) in self.calls.items()
+            if delivery.held is held and began_at < began_before
+        }
 
     def abandon(self, deliveries: Iterable[Delivery]) -> None:
         """Cancel handlers whose messages belong to the next owner now."""
         for delivery in deliveries:
-            if delivery in self.tasks and delivery.cancel_cause is not CancelCause.abandoned:
+            if delivery in self.calls and delivery.cancel_cause is not CancelCause.abandoned:
                 self._cancel(delivery, CancelCause.abandoned)
 
     def close(self) -> None:
@@ -70,10 +78,10 @@ class Running:
     def _cancel(self, delivery: Delivery, cause: CancelCause) -> None:
         """Cancel a coroutine. A thread cannot be stopped: it is named, and waited for."""
         delivery.cancel_cause = cause
-        bound = delivery.handler
-        if bound is not None and bound.is_async:
-            self.tasks[delivery].cancel()
-        elif bound is not None and cause is CancelCause.time_limit:
+        task, bound, _ = self.calls[delivery]
+        if bound.is_async:
+            task.cancel()
+        elif cause is CancelCause.time_limit:
             log.error(
                 "handler.overdue",
                 handler=bound.handler.name,
@@ -92,8 +100,8 @@ class Running:
         """Cancel what is over its limit, then wait for the next."""
         self.is_watched = False
         now = self._clock()
-        for delivery in list(self.tasks):
-            seconds_left = delivery.started_at + self.time_limit_seconds - now
+        for delivery, (_, _, began_at) in list(self.calls.items()):
+            seconds_left = began_at + self.time_limit_seconds - now
             if seconds_left > 0:
                 self._arm(seconds_left)
                 return
