@@ -61,9 +61,12 @@ class DataFolder:
             ) from None
         try:
             self._take(descriptor)
-            yield
+            try:
+                yield
+            finally:
+                # Only the owner's to remove: whoever was refused leaves what the owner published.
+                self._running.unlink(missing_ok=True)
         finally:
-            self._running.unlink(missing_ok=True)
             os.close(descriptor)
 
     def secrets(self) -> Layer:

@@ -71,13 +71,15 @@ def test_unreadable_secrets_are_told(tmp_path: Path) -> None:
 
 
 def test_second_owner_is_told_about_the_first(tmp_path: Path) -> None:
-    """Two at once would run two servers on one set of files."""
+    """Two at once would run two servers on one set of files; other terminals keep the first."""
     owner = _owner(tmp_path)
     with (
         pytest.raises(StartupError, match=rf"another rtm up \(process {owner.pid}\)"),
         DataFolder(tmp_path).locked(),
     ):
         pass
+    assert (tmp_path / "running.toml").exists()
+    assert DataFolder(tmp_path).running() is not None
     owner.communicate("\n", timeout=10)
     with DataFolder(tmp_path).locked():
         pass
