@@ -1,4 +1,4 @@
-"""`rtm partitions of` goes by what Redis says, not by a setting that a resize left behind."""
+"""`rtm partitions`: by what Redis says, not by a setting that a resize left behind; 80 columns."""
 
 import asyncio
 import json
@@ -28,5 +28,24 @@ def test_stored_count_decides_where_a_channel_lives() -> None:
         command = ["partitions", "of", channel, "--json", "--set", f"redis.url={server.url}"]
         done = CliRunner().invoke(application, command, catch_exceptions=False)
         assert json.loads(done.stdout)["partition"] == partition_of(channel, 5)
+    finally:
+        server.close()
+
+
+def test_list_fits_eighty_columns() -> None:
+    """Streams and epochs are for scripts; a row is one line on any terminal."""
+    server = ValkeyServer()
+    server.start()
+    try:
+        asyncio.run(_make_layout(server.url, 8))
+        where = ["partitions", "list", "--seconds", "0", "--set", f"redis.url={server.url}"]
+        done = CliRunner().invoke(application, where, catch_exceptions=False)
+        header, *rows = done.stdout.splitlines()
+        assert header.split()[:2] == ["partition", "length"]
+        assert len(rows) == 8
+        # Room for the name of a worker of `rtm up`, such as 1.a1b2c3.
+        assert len(header) - len("owner") + len("1.a1b2c3") <= 80
+        shown = json.loads(CliRunner().invoke(application, [*where, "--json"]).stdout)
+        assert shown[0]["stream"] == "messages:partition:0"
     finally:
         server.close()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+_GAP = "  "
+# With less than this for its last column a table is easier to read unfolded.
+_LEAST_ROOM = 16
 
 
 def print_json(value: Any) -> None:
@@ -23,17 +29,74 @@ def print_json_line(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under their columns; numbers stand right. None is shown as a dash."""
-    # Imported here: most commands print no table.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from realtime_message.telemetry.logs import has_colour  # noqa: PLC0415 - as above
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        is_number = bool(rows) and all(isinstance(row[index], int | None) for row in rows)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))
-    # Elsewhere than on a terminal nothing may be cut off.
-    width = None if sys.stdout.isatty() else 1000
-    Console(width=width, highlight=False).print(table)
+    is_terminal = sys.stdout.isatty()
+    # Elsewhere than on a terminal every row is one line.
+    width = shutil.get_terminal_size().columns if is_terminal else None
+    header, *lines = table_lines(columns, rows, width)
+    print(f"\x1b[1m{header}\x1b[0m" if has_colour(os.environ, is_terminal=is_terminal) else header)
+    for line in lines:
+        print(line)
+
+
+def table_lines(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], width: int | None
+) -> list[str]:
+    """Return the lines of a table, the header first; no cell is ever cut off or broken in a word.
+
+    Only the last column is folded, between words. Where too little room is left for it, each row is
+    one long line, which the terminal wraps.
+
+    Args:
+        columns: their names.
+        rows: their cells.
+        width: of the terminal; None for as wide as it takes.
+    """
+    shown = [[_one_line("-" if cell is None else str(cell)) for cell in row] for row in rows]
+    table = [list(columns), *shown]
+    widths = [max(_cells(row[index]) for row in table) for index in range(len(columns))]
+    is_number = [
+        bool(rows) and all(isinstance(row[index], int | None) for row in rows)
+        for index in range(len(columns))
+    ]
+    indent = sum(widths[:-1]) + len(_GAP) * (len(columns) - 1)
+    room = widths[-1] if width is None else width - indent
+    if room < min(widths[-1], _LEAST_ROOM):
+        room = widths[-1]
+    lines = []
+    for row in table:
+        first, *rest = _folded(row[-1], room)
+        cells = zip([*row[:-1], first], widths, is_number, strict=True)
+        lines.append(_GAP.join(_aligned(*cell) for cell in cells).rstrip())
+        lines += [" " * indent + piece for piece in rest]
+    return lines
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    from rich.cells import cell_len  # noqa: PLC0415 - most commands print no table
+
+    return cell_len(text)
+
+
+def _aligned(text: str, width: int, is_number: bool) -> str:
+    space = " " * (width - _cells(text))
+    return space + text if is_number else text + space
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Break a text between words; a word that is longer stays whole."""
+    lines: list[str] = []
+    current, *words = text.split(" ")
+    for word in words:
+        if _cells(current) + 1 + _cells(word) > width:
+            lines.append(current)
+            current = word
+        else:
+            current = f"{current} {word}"
+    return [*lines, current]

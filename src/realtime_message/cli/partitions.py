@@ -42,19 +42,20 @@ def list_(
     if as_json:
         print_json(shown)
         return
-    columns = ("partition", "stream", "length", "unread", "pending", "dead", "oldest")
+    # Narrow enough for 80 columns: streams and epochs are in --json, epochs in `rtm leases`, too.
+    columns = ("partition", "length", "unread", "pending", "dead", "oldest", "in/s", "done/s")
     rows = [
         (
-            *(row[name] for name in ("partition", "stream", "length", "lag", "pending")),
+            *(row[name] for name in ("partition", "length", "lag", "pending")),
             row["dead_letters"],
             shown_seconds(row["oldest_seconds"]),
             _rate(row["appended_per_second"]),
             _rate(row["handled_per_second"]),
-            *((row["owner"]["holder"], row["owner"]["epoch"]) if row["owner"] else (None, None)),
+            row["owner"]["holder"] if row["owner"] else None,
         )
         for row in shown
     ]
-    print_table((*columns, "in/s", "done/s", "owner", "epoch"), rows)
+    print_table((*columns, "owner"), rows)
     if not layout.is_stable:
         from realtime_message.cli.resizing import resize_sentence  # noqa: PLC0415 - as above
 
