@@ -78,7 +78,7 @@ def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> 
         for path in PACKAGE.rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
-    assert packed == files | {"pytest_realtime_message.py"}
+    assert packed == files | {"pytest_realtime_message.py", "realtime_message_rtm.py"}
     for part in ("streams/lua/entry_append.lua", "stack/page/index.html", "py.typed"):
         assert f"realtime_message/{part}" in packed
     (metadata,) = [name for name in archive.namelist() if name.endswith("/METADATA")]

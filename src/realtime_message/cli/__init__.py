@@ -8,7 +8,14 @@ import sys
 def main() -> None:
     """Run the command line and exit with its code: 0, 1 failed, 2 usage, 3, 130 interrupted."""
     # Imported here: `import realtime_message.cli` must not cost what parsing costs.
+    from realtime_message.stack.interrupts import (  # noqa: PLC0415
+        end_at_interrupts,
+        raise_interrupts,
+    )
+
+    end_at_interrupts()
     from realtime_message.cli.application import application  # noqa: PLC0415
     from realtime_message.stack.ending import run_to_exit_code  # noqa: PLC0415
 
+    raise_interrupts()
     sys.exit(run_to_exit_code(lambda: application(prog_name="rtm")))

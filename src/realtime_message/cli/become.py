@@ -21,8 +21,10 @@ def become_part(loaded: LoadedSettings, name: str, *arguments: str) -> NoReturn:
     """
     # Imported here: --help needs none of it.
     from realtime_message.settings.environment import environment_with  # noqa: PLC0415
+    from realtime_message.stack.interrupts import hold_interrupts  # noqa: PLC0415
     from realtime_message.stack.part_command import part_command  # noqa: PLC0415
 
+    hold_interrupts()
     command = part_command(name, *arguments)
     become(command, environment_with(os.environ, loaded.chosen()))
 

@@ -19,11 +19,13 @@ from realtime_message.app_import import import_app
 from realtime_message.settings import LoadedSettings, check_settings, load_settings
 from realtime_message.stack.ending import run_to_exit_code
 from realtime_message.stack.gateway_launch import gateway_environment, write_configuration
+from realtime_message.stack.interrupts import end_at_interrupts, raise_interrupts
 from realtime_message.telemetry.logs import configure_logging
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the part that the command line names; return the exit code."""
+    end_at_interrupts()
     options = _parser().parse_args(arguments)
 
     def run() -> int | None:
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 def _callback(loaded: LoadedSettings, options: argparse.Namespace) -> int | None:
     from realtime_message.callback.service import run_callback  # noqa: PLC0415 - this part only
 
+    raise_interrupts()
     check_settings(loaded, "callback")
     app = (lambda: import_app(options.app)) if options.app else App()
     return run_callback(loaded.settings, app, processes=options.processes)
@@ -57,6 +60,7 @@ def _callback(loaded: LoadedSettings, options: argparse.Namespace) -> int | None
 def _worker(loaded: LoadedSettings, options: argparse.Namespace) -> int | None:
     from realtime_message.worker.run import run_worker  # noqa: PLC0415 - this part only
 
+    raise_interrupts()
     check_settings(loaded, "worker")
     return run_worker(loaded.settings, import_app(options.app))
 
@@ -67,6 +71,7 @@ def _gateway(loaded: LoadedSettings, options: argparse.Namespace) -> int | None:
     )
     from realtime_message.gateway.server import run_gateway  # noqa: PLC0415 - this part only
 
+    raise_interrupts()
     # Its secrets come from our settings, whatever they were set by.
     environment = gateway_environment(loaded.settings, os.environ)
     if options.config is not None:
@@ -83,6 +88,7 @@ def _gateway(loaded: LoadedSettings, options: argparse.Namespace) -> int | None:
 def _page(loaded: LoadedSettings, options: argparse.Namespace) -> None:
     from realtime_message.stack.page_run import run_page  # noqa: PLC0415 - this part only
 
+    raise_interrupts()
     run_page(loaded.settings, port=options.port, rooms=options.room)
 
 
