@@ -15,7 +15,22 @@ def main() -> None:
 
     end_at_interrupts()
     from realtime_message.cli.application import application  # noqa: PLC0415
+    from realtime_message.errors import EXIT_USAGE  # noqa: PLC0415
     from realtime_message.stack.ending import run_to_exit_code  # noqa: PLC0415
+    from realtime_message.stack.terminal import prepare_output  # noqa: PLC0415
 
+    prepare_output()
+    if not all(map(_is_utf8, sys.argv)):
+        print("rtm: an argument is not valid UTF-8", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
     raise_interrupts()
     sys.exit(run_to_exit_code(lambda: application(prog_name="rtm")))
+
+
+def _is_utf8(argument: str) -> bool:
+    """Whether an argument is text; Python keeps other bytes as lone surrogates."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -35,14 +35,16 @@ class CombinedLog:
     ) -> None:
         #: Called once when nobody reads any more: the pipe's other end or the terminal is gone.
         self.on_reader_gone: Callable[[], None] = lambda: None
+        self.is_reader_gone = False
         self._stream: TextIO | None = stream or sys.stdout
         self._has_colour = has_colour
+        self._bar = "│" if _takes(self._stream, "│") else "|"
         self._width = max(len(name) for name in (*names, OWN_NAME))
         self._colours = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(names)}
 
     def line(self, name: str, text: str) -> None:
         """Write one line of a part."""
-        label = f"{name.ljust(self._width)} │"
+        label = f"{name.ljust(self._width)} {self._bar}"
         if self._has_colour:
             label = f"{self._colours.get(name, _BOLD)}{label}{_RESET}"
         for piece in self._fit(text.rstrip()):
@@ -80,6 +82,7 @@ class CombinedLog:
             self._stream.flush()
         except OSError:
             self._stream = None
+            self.is_reader_gone = True
             self.on_reader_gone()
 
 
@@ -94,6 +97,16 @@ def wrap(text: str, width: int) -> list[str]:
         else:
             current = f"{current} {word}"
     return [*lines, current]
+
+
+def _takes(stream: TextIO | None, text: str) -> bool:
+    """Whether a stream's encoding has these characters."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _visible(text: str) -> int:

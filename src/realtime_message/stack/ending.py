@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from realtime_message.errors import EXIT_FAILED, EXIT_INTERRUPTED, RealtimeMessageError
+from realtime_message.stack.terminal import give_up_stdout, settle_stdout, stdout_failure
 
 
 def run_to_exit_code(run: Callable[[], int | None]) -> int:
@@ -20,7 +21,10 @@ def run_to_exit_code(run: Callable[[], int | None]) -> int:
         run: what to run; it may return an exit code.
     """
     try:
-        return run() or 0
+        try:
+            return run() or 0
+        finally:
+            settle_stdout()
     except RealtimeMessageError as error:
         if os.environ.get("RTM_DEBUG") == "1":
             traceback.print_exc()
@@ -29,6 +33,13 @@ def run_to_exit_code(run: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of a pipe went away, as `head` does. Python would complain again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe went away, as `head` does.
+        give_up_stdout()
+        return EXIT_FAILED
+    except OSError:
+        failure = stdout_failure()
+        if failure is None:
+            raise
+        give_up_stdout()
+        print(f"rtm: cannot write to stdout: {failure.strerror}", file=sys.stderr)  # noqa: T201
         return EXIT_FAILED

@@ -20,12 +20,14 @@ from realtime_message.settings import LoadedSettings, check_settings, load_setti
 from realtime_message.stack.ending import run_to_exit_code
 from realtime_message.stack.gateway_launch import gateway_environment, write_configuration
 from realtime_message.stack.interrupts import end_at_interrupts, raise_interrupts
+from realtime_message.stack.terminal import prepare_output
 from realtime_message.telemetry.logs import configure_logging
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the part that the command line names; return the exit code."""
     end_at_interrupts()
+    prepare_output()
     options = _parser().parse_args(arguments)
 
     def run() -> int | None:

@@ -38,6 +38,8 @@ class Supervisor:
         self._reloads = reloads
         self._stop = asyncio.Event()
         log.on_reader_gone = self._stop.set
+        if log.is_reader_gone:
+            self._stop.set()
 
     def request_stop(self) -> None:
         """End everything in order; a second request kills what still runs."""

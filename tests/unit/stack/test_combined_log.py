@@ -25,6 +25,14 @@ def test_colour_ends_where_the_name_ends() -> None:
     assert stream.getvalue().endswith("│\x1b[0m text\n")
 
 
+def test_encoding_without_the_bar_gets_a_plain_one() -> None:
+    """A terminal or file in ASCII."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace")
+    CombinedLog(["page"], has_colour=False, stream=stream).line("page", "text")
+    assert raw.getvalue() == b"page | text\n"
+
+
 def test_banner_is_set_off() -> None:
     """Addresses stand between empty lines, names in one column."""
     stream = io.StringIO()
@@ -46,6 +54,7 @@ def test_reader_that_leaves_is_told_once() -> None:
     log.line("page", "one")
     log.line("page", "two")
     assert gone == [True]
+    assert log.is_reader_gone
 
 
 def test_long_lines_break_between_words() -> None:
