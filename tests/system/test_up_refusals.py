@@ -56,18 +56,38 @@ def test_second_one_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         ("nowhere:app", "there is no module nowhere"),
         ("shop:app", "shop failed while it was imported, shop.py, line 2: NameError"),
         ("empty:app", "the module empty has no app"),
+        ("torn:app", "torn failed while it was imported, torn.py, line 1: SyntaxError"),
+        ("idle:app", "the app has no handler"),
+        ("gone:app", "gone:app: importing it ended with exit code 7"),
     ],
 )
 def test_app_that_is_none_is_told(tmp_path: Path, app: str, expected: str) -> None:
-    """Everything ends with exit code 3, and no traceback is shown."""
+    """One sentence, exit code 3, and nothing is started for it."""
     (tmp_path / "shop.py").write_text("\nundefined\n")
     (tmp_path / "empty.py").write_text("")
-    with UpStack(tmp_path, app) as stack:
+    (tmp_path / "idle.py").write_text("from realtime_message import App\napp = App()\n")
+    (tmp_path / "torn.py").write_text("def :\n")
+    (tmp_path / "gone.py").write_text("import os\nos._exit(7)\n")
+    done = run_rtm("up", "--no-browser", *free_ports(), app, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("rtm: ")
+    assert expected in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_part_that_cannot_start_is_told_last(tmp_path: Path) -> None:
+    """Below what the others say at their end, without their chatter."""
+    source = "import os\nfrom realtime_message import App\napp = App()\n@app.on_message()\n"
+    # Fits wherever it is looked at beforehand, and not in the worker.
+    (tmp_path / "shop.py").write_text(
+        f"{source}def handle(m): ...\nif 'RTM_WORKER__METRICS_PORT' in os.environ: undefined\n"
+    )
+    with UpStack(tmp_path, "shop:app") as stack:
         assert stack.process.wait(timeout_seconds=90) == 3
-        assert expected in stack.output
-        assert "is given up: it could not start" in stack.output
-        assert "Traceback" not in stack.output
-        assert "ending valkey" in stack.output
+        *_, before, last = stack.output.splitlines()
+        assert "ending valkey" in before
+        assert "worker is given up: it could not start" in last
+        assert "its last line: shop failed while it was imported, shop.py, line 6" in last
 
 
 def test_unreachable_redis_is_told(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ class Part:
         answers: whether it is ready; asked again and again. None: see `ready_line`.
         ready_line: text that its output has once it is ready.
         is_quiet_start: whether its lines are shown only once it is ready, or has failed.
+        shows: which lines are shown while it runs; its last ones are shown when it dies.
         directory: its working directory; None for ours.
         stop_after: the place in the order of ending: lower numbers end first.
         stop_timeout_seconds: how long it may take to end before it is killed.
@@ -42,6 +43,7 @@ class Part:
     answers: Callable[[], Awaitable[bool]] | None = None
     ready_line: str = ""
     is_quiet_start: bool = False
+    shows: Callable[[str], bool] = lambda _: True
     directory: Path | None = None
     stop_after: int = 0
     stop_timeout_seconds: float = 5.0
@@ -71,6 +73,11 @@ class KeptPart:
         self._died_at: float | None = None
         # Ends the wait before a restart early: a stop, or a change of the source.
         self._wake = asyncio.Event()
+
+    @property
+    def last_line(self) -> str:
+        """What it wrote last."""
+        return next((line for line in reversed(self._last_lines) if line), "")
 
     async def keep(self) -> str:
         """Run the part until it is stopped. Return why it was given up, or nothing."""
@@ -155,7 +162,7 @@ class KeptPart:
 
     def _take_line(self, text: str) -> None:
         self._last_lines.append(text)
-        if self.ready.is_set() or not self.part.is_quiet_start:
+        if (self.ready.is_set() or not self.part.is_quiet_start) and self.part.shows(text):
             self._log.line(self.part.name, text)
         if self.part.ready_line and self.part.ready_line in text:
             self._become_ready()
@@ -176,7 +183,12 @@ class KeptPart:
             self._died_at = None
 
     def _tell_death(self, exit_code: int) -> None:
-        self._log.say(f"{self.part.name} died ({describe_exit(exit_code)}); its last lines:")
+        died = f"{self.part.name} died ({describe_exit(exit_code)})"
+        if exit_code == EXIT_COULD_NOT_START and not self.part.is_quiet_start:
+            # It said why, and that was shown.
+            self._log.say(died)
+            return
+        self._log.say(f"{died}; its last lines:")
         for line in self._last_lines or ["(it wrote nothing)"]:
             self._log.say(f"    {line}")
 

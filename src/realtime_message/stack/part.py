@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from realtime_message.app import App
+from realtime_message.app import App, check_handlers
 from realtime_message.app_import import import_app
 from realtime_message.settings import LoadedSettings, check_settings, load_settings
 from realtime_message.stack.ending import run_to_exit_code
@@ -94,11 +94,19 @@ def _page(loaded: LoadedSettings, options: argparse.Namespace) -> None:
     run_page(loaded.settings, port=options.port, rooms=options.room)
 
 
+def _app(_loaded: LoadedSettings, options: argparse.Namespace) -> None:
+    """See whether a worker could use the app, and end."""
+    raise_interrupts()
+    app = import_app(options.app)
+    check_handlers(app.message_handlers.values, app.resources)
+
+
 _PARTS: dict[str, Callable[[LoadedSettings, argparse.Namespace], int | None]] = {
     "callback": _callback,
     "worker": _worker,
     "gateway": _gateway,
     "page": _page,
+    "app": _app,
 }
 
 

@@ -21,7 +21,7 @@ from realtime_message.stack.kept_part import Part
 from realtime_message.stack.part_command import part_command
 from realtime_message.stack.ports import WantedPort, free_port
 from realtime_message.stack.readiness import http_ok
-from realtime_message.stack.valkey import READY_LINE, find_server, server_command
+from realtime_message.stack.valkey import READY_LINE, find_server, is_warning, server_command
 
 DEMO_APP = "realtime_message.stack.demo:app"
 ROOMS = ("room:lobby", "room:kitchen", "room:garden")
@@ -146,6 +146,7 @@ def _valkey(loaded: LoadedSettings, folder: DataFolder, environment: Mapping[str
         environment=environment,
         ready_line=READY_LINE,
         is_quiet_start=True,
+        shows=is_warning,
         stop_after=_VALKEY_ENDS,
         stop_timeout_seconds=10.0,
     )

@@ -67,8 +67,13 @@ class Supervisor:
             if readiness.done() and not self._stop.is_set() and readiness.result():
                 self._on_ready()
                 await asyncio.wait({*keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            exit_code = self._tell_end(keeping, readiness)
+            exit_code, reasons = self._judge_end(keeping, readiness)
+            for reason in reasons:
+                self._log.say(reason)
             await self._end_in_order()
+            # Once more where it is looked for: below what the others said at their end.
+            for reason, last_line in reasons.items():
+                self._log.say(f"{reason}; its last line: {last_line}" if last_line else reason)
             return exit_code
         finally:
             stopping.cancel()
@@ -87,20 +92,22 @@ class Supervisor:
             return False
         return True
 
-    def _tell_end(
+    def _judge_end(
         self, keeping: dict[asyncio.Task[str], KeptPart], readiness: asyncio.Task[bool]
-    ) -> int:
+    ) -> tuple[int, dict[str, str]]:
+        """Return the exit code, and why nobody asked for this end, with a part's last line."""
         given_up = {kept: task.result() for task, kept in keeping.items() if task.done()}
-        for kept, reason in given_up.items():
-            self._log.say(f"{kept.part.name} is given up: {reason}")
         if given_up:
             was_ready = readiness.done() and readiness.result()
-            return EXIT_FAILED if was_ready else EXIT_COULD_NOT_START
+            return EXIT_FAILED if was_ready else EXIT_COULD_NOT_START, {
+                f"{kept.part.name} is given up: {reason}": kept.last_line.removeprefix("rtm: ")
+                for kept, reason in given_up.items()
+            }
         if self._stop.is_set():
-            return 0
+            return 0, {}
         late = ", ".join(kept.part.name for kept in self._parts if not kept.ready.is_set())
-        self._log.say(f"not ready within {self._start_timeout_seconds:g} s: {late}")
-        return EXIT_COULD_NOT_START
+        reason = f"not ready within {self._start_timeout_seconds:g} s: {late}"
+        return EXIT_COULD_NOT_START, {reason: ""}
 
     async def _end_in_order(self) -> None:
         self._stop.set()

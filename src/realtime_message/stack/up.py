@@ -11,12 +11,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from realtime_message.settings import Layer, LoadedSettings, check_settings
+from realtime_message.settings.environment import environment_with
 from realtime_message.settings.masking import mask
+from realtime_message.stack.app_check import check_app
 from realtime_message.stack.browser import has_display, open_page
 from realtime_message.stack.combined_log import CombinedLog
 from realtime_message.stack.data_folder import DEFAULT_FOLDER, SECRET_SETTINGS, DataFolder
 from realtime_message.stack.foreground import run_in_foreground
-from realtime_message.stack.plan import ROOMS, UpOptions, make_parts, settle, wanted_ports
+from realtime_message.stack.plan import (
+    DEMO_APP,
+    ROOMS,
+    UpOptions,
+    make_parts,
+    settle,
+    wanted_ports,
+)
 from realtime_message.stack.ports import check_ports
 from realtime_message.telemetry.logs import has_colour
 
@@ -40,6 +49,8 @@ def run_up(options: UpOptions, load: Callable[[Layer], LoadedSettings]) -> int:
         is_terminal = sys.stdout.isatty()
         colour = has_colour(os.environ, is_terminal=is_terminal)
         environment = dict(os.environ) | ({"FORCE_COLOR": "1"} if colour else {})
+        if options.app != DEMO_APP and not options.reloads:
+            check_app(options.app, environment_with(environment, loaded.chosen()))
         parts = make_parts(loaded, options, folder, environment)
         folder.publish(_published(loaded))
         log = CombinedLog([part.name for part in parts], has_colour=colour)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,14 @@ from realtime_message.valkey_wheel import PROGRAM, find_in_wheel
 
 #: What the server writes once its data are loaded and it takes connections.
 READY_LINE = "Ready to accept connections"
+
+# `12:M 29 Nov 2026 10:00:00.000 # text`: the sign before the text is the level.
+_WARNING = re.compile(r"\d+:[A-Z] [\w :.]{10,40} # (?!.* is now ready to exit)")
+
+
+def is_warning(line: str) -> bool:
+    """Whether a line of the server is one that an operator must see."""
+    return _WARNING.match(line) is not None
 
 
 def find_server() -> Path:

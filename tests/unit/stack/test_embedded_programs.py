@@ -170,3 +170,18 @@ def test_page_is_opened_where_someone_sees_it(
 ) -> None:
     """No browser is started on a server or in CI."""
     assert has_display(environment, platform) is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "is_shown"),
+    [
+        ("18310:M 29 Nov 2026 13:49:01.923 * User requested shutdown...", False),
+        ("18310:M 29 Nov 2026 13:49:01.924 # Valkey is now ready to exit, bye bye...", False),
+        ("18310:signal-handler (1795960141) Received SIGTERM scheduling shutdown...", False),
+        ("18310:M 29 Nov 2026 13:49:01.924 # Can't open the append-only file", True),
+        ("18310:M 29 Nov 2026 13:49:01.924 * Background saving # 1", False),
+    ],
+)
+def test_only_warnings_of_the_server_are_shown(line: str, is_shown: bool) -> None:
+    """Its chatter would bury what the other parts say."""
+    assert valkey.is_warning(line) is is_shown

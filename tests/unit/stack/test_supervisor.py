@@ -103,10 +103,12 @@ async def test_part_that_could_not_start_ends_everything_with_3() -> None:
         _part("other", _SERVES), _part("worker", "echo no such app >&2; exit 3", stop_after=1)
     )
     assert await stage.exit_code() == 3
-    assert "worker died (exit code 3); its last lines:" in stage.text
-    assert "    no such app" in stage.text
-    assert "worker is given up" in stage.text
+    assert "worker died (exit code 3)\n" in stage.text
     assert "other  │ ended" in stage.text
+    first, *_, last = (line for line in stage.text.splitlines() if "is given up" in line)
+    assert stage.text.endswith(f"{last}\n")
+    assert last.endswith("would not help; its last line: no such app")
+    assert first.endswith("would not help")
 
 
 async def test_part_that_keeps_dying_is_given_up_with_1(tmp_path: Path) -> None:
@@ -132,7 +134,7 @@ async def test_late_part_is_named() -> None:
         _part("slow", 'trap "exit 0" TERM; while :; do sleep 0.05; done'), start_timeout_seconds=0.5
     )
     assert await stage.exit_code() == 3
-    assert "not ready within 0.5 s: slow" in stage.text
+    assert stage.text.endswith("not ready within 0.5 s: slow\n")
 
 
 async def test_part_that_does_not_end_is_killed() -> None:
@@ -173,6 +175,18 @@ async def test_quiet_part_speaks_once_it_is_ready() -> None:
     await stage.end()
     assert "greeting" not in stage.text
     assert "store │ ended" in stage.text
+
+
+async def test_only_what_is_worth_it_is_shown() -> None:
+    """A server's chatter is not shown while it runs; when it dies, its last lines are."""
+    script = "echo up; sleep 0.2; echo chatter; echo '# warning'; exit 1"
+    stage = Stage(_part("store", script, shows=lambda line: line.startswith("#")))
+    await stage.until(lambda: "store died (exit code 1); its last lines:" in stage.text)
+    shown, _, told = stage.text.partition("store died")
+    assert "store │ # warning" in shown
+    assert "chatter" not in shown
+    assert "    chatter" in told
+    await stage.end()
 
 
 async def test_long_and_broken_lines_are_shown() -> None:
@@ -221,6 +235,6 @@ def _is_alive(pid: int) -> bool:
 @pytest.mark.parametrize("text", ["", "a\n"])
 async def test_silent_part_that_dies_is_told(text: str) -> None:
     """There is always something below "its last lines"."""
-    stage = Stage(_part("worker", f"printf '{text}'; exit 3"))
+    stage = Stage(_part("worker", f"printf '{text}'; exit 3", is_quiet_start=True))
     assert await stage.exit_code() == 3
     assert ("(it wrote nothing)" in stage.text) == (text == "")
