@@ -41,6 +41,8 @@ def _told(done: "subprocess.CompletedProcess[str]", code: int, *expected: str) -
         ["worker"],
         ["token"],
         ["publish", "news"],
+        ["publish", "", "hi"],
+        ["subscribe", "news", ""],
         ["publish", "news", '{"text": '],
         ["publish", "news", "hi", "--count", "0"],
         ["subscribe"],

@@ -1,6 +1,7 @@
 """`rtm up` from start to end: ready, used, broken, ended."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -53,6 +54,27 @@ def test_message_goes_all_the_way(up: UpStack) -> None:
     assert [p["length"] for p in partitions if p["partition"] == place["partition"]] == [1]
     assert {p["owner"]["holder"] for p in partitions} == {up.json("workers")[0]["worker"]}
     assert [lease["partition"] for lease in up.json("leases", "list")] == list(range(8))
+
+
+def test_interrupted_publisher_tells_how_far_it_came(up: UpStack) -> None:
+    """Ctrl-C: what was acknowledged is counted, exit code 130, no traceback."""
+    words = ("publish", "room:lobby", "n {n}", "--count", "100000", "--rate", "100")
+    publishing = Background([*RTM, *words], up.folder, clean_environment())
+    try:
+        up.wait_for("message.handled", times=3)
+        publishing.send(signal.SIGINT)
+        assert publishing.wait(timeout_seconds=30) == 130
+        assert re.search(r"^\d+ of 100000 acknowledged in ", publishing.output, re.MULTILINE)
+        assert "Traceback" not in publishing.output
+    finally:
+        publishing.kill()
+
+
+def test_message_that_is_too_large_names_the_limit(up: UpStack) -> None:
+    """What the gateway closes for is told in words."""
+    done = up.rtm("publish", "room:lobby", "x" * 70_000)
+    assert done.returncode == 1
+    assert "the message is larger than the gateway takes" in done.stderr
 
 
 def test_ctrl_c_ends_all_in_order(up: UpStack) -> None:

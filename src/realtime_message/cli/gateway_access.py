@@ -32,6 +32,16 @@ class GatewayAccess:
     token: str
 
 
+def require_name(*channels: str) -> None:
+    """Refuse a channel without a name, which the gateway would call a bad request.
+
+    Raises:
+        typer.BadParameter: there is one.
+    """
+    if "" in channels:
+        raise typer.BadParameter("CHANNEL is empty")
+
+
 def gateway_access(loaded: LoadedSettings, *, user: str, token: str, url: str) -> GatewayAccess:
     """Return address and token for a client of the terminal.
 

@@ -6,14 +6,23 @@ import asyncio
 import sys
 import uuid
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from realtime_message.cli.gateway_access import TokenOption, UrlOption, UserOption, gateway_access
+from realtime_message.cli.gateway_access import (
+    TokenOption,
+    UrlOption,
+    UserOption,
+    gateway_access,
+    require_name,
+)
 from realtime_message.cli.options import ConfigOption, JsonOption, SetOption, effective_settings
 from realtime_message.cli.output import print_json
-from realtime_message.errors import EXIT_FAILED
+from realtime_message.errors import EXIT_FAILED, RealtimeMessageError
+
+if TYPE_CHECKING:
+    from realtime_message.client.publisher import PublishReport
 
 _NUMBER = "{n}"
 _MAX_TOLD = 5
@@ -49,20 +58,39 @@ def publish(
     from realtime_message.client.connection import open_connection  # noqa: PLC0415
     from realtime_message.client.publisher import Publisher  # noqa: PLC0415
 
+    require_name(channel)
     loaded = effective_settings(config, set_)
     access = gateway_access(loaded, user=user, token=token, url=url)
     messages = _messages(data, count, id_field=loaded.settings.callback.dedup_field)
-    publisher = Publisher(lambda: open_connection(access.url, access.token))
-    report = asyncio.run(publisher.publish(channel, messages, rate=rate))
-    if as_json:
-        print_json(report)
-    else:
-        for refusal in report.refusals[:_MAX_TOLD]:
-            print(f"rtm: {refusal}", file=sys.stderr)
-        again = f", {report.resent} sent again" if report.resent else ""
-        print(f"{report.acknowledged} of {count} acknowledged in {report.seconds:.2f} s{again}")
+    publisher = Publisher(lambda: open_connection(access.url, access.token), on_delay=_tell)
+    report = publisher.report
+    try:
+        asyncio.run(publisher.publish(channel, messages, rate=rate))
+    except KeyboardInterrupt:
+        _print_report(report, count, as_json=as_json)
+        raise
+    except RealtimeMessageError:
+        # What was acknowledged before the gateway went away is stored.
+        if report.acknowledged:
+            _print_report(report, count, as_json=as_json)
+        raise
+    _print_report(report, count, as_json=as_json)
     if report.refusals:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _print_report(report: PublishReport, count: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    for refusal in report.refusals[:_MAX_TOLD]:
+        _tell(refusal)
+    again = f", {report.resent} sent again" if report.resent else ""
+    print(f"{report.acknowledged} of {count} acknowledged in {report.seconds:.2f} s{again}")
+
+
+def _tell(text: str) -> None:
+    print(f"rtm: {text}", file=sys.stderr, flush=True)
 
 
 def _messages(text: str, count: int, *, id_field: str) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from realtime_message.cli.gateway_access import (
     UrlOption,
     UserOption,
     gateway_access,
+    require_name,
 )
 from realtime_message.cli.options import ConfigOption, JsonOption, SetOption, effective_settings
 from realtime_message.cli.output import print_json_line
@@ -42,6 +43,7 @@ def subscribe(
     A lost connection is taken up again, and what was missed meanwhile is printed first. What
     happens to the connection is told on stderr.
     """
+    require_name(*channels)
     access = gateway_access(effective_settings(config, set_), user=user, token=token, url=url)
     asyncio.run(_follow(access, list(dict.fromkeys(channels)), count, as_json=as_json))
 

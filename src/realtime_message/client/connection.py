@@ -19,7 +19,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from realtime_message.errors import RealtimeMessageError
 
 _PING = b"{}"
+_INTERNAL = 100
 _TOKEN_EXPIRED = 109
+# The gateway says no more than that something failed, and nearly always it is this.
+_INTERNAL_HINT = "; the callback service does not answer the gateway: rtm doctor says more"
+_TOO_LARGE = 1009
 _MAX_SHOWN_CHARACTERS = 80
 
 #: A push of the protocol: `channel` and one of `pub`, `join`, `leave`, `unsubscribe`, …
@@ -40,12 +44,19 @@ class CommandRefusedError(RealtimeMessageError):
     Args:
         what: the command, in words.
         error: of the reply: `code`, `message`, `temporary`.
+
+    Attributes:
+        reason: the gateway's words and code, with what to do about it.
+        is_temporary: whether the same command may be answered otherwise later.
     """
 
     def __init__(self, what: str, error: dict[str, Any]) -> None:
         self.code = int(error.get("code", 0))
         self.is_temporary = bool(error.get("temporary", False))
-        super().__init__(f"{what} was refused: {error.get('message', '')} (code {self.code})")
+        self.reason = f"{error.get('message', '')} (code {self.code})"
+        if self.code == _INTERNAL:
+            self.reason += _INTERNAL_HINT
+        super().__init__(f"{what} was refused: {self.reason}")
 
 
 class GatewayConnection:
@@ -201,6 +212,11 @@ def _ended(closed: ConnectionClosed) -> RealtimeMessageError:
     if closed.rcvd is None:
         return GatewayUnreachableError("the connection to the gateway is lost")
     code, reason = closed.rcvd.code, closed.rcvd.reason or "no reason given"
-    if 3500 <= code < 4000 or 4500 <= code < 5000 or code == 1009:  # noqa: PLR2004 - as above
+    if code == _TOO_LARGE and closed.rcvd_then_sent:
+        return GatewayClosedError(
+            "the message is larger than the gateway takes (websocket.message_size_limit of its "
+            f"configuration, 65536 bytes by default; code {code})"
+        )
+    if 3500 <= code < 4000 or 4500 <= code < 5000 or code == _TOO_LARGE:  # noqa: PLR2004 - as above
         return GatewayClosedError(f"the gateway closed the connection: {reason} (code {code})")
     return GatewayUnreachableError(f"the gateway ended the connection: {reason} (code {code})")
