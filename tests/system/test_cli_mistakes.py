@@ -16,6 +16,7 @@ from support.valkey_server import ValkeyServer, unique_prefix
 pytestmark = pytest.mark.timeout(120)
 
 KEY = "k" * 32
+_UNREACHABLE = "could not be reached (Connection refused)"
 _APP = "from realtime_message import App\napp = App()\n\n@app.on_message()\ndef handle(m): ...\n"
 
 
@@ -72,7 +73,7 @@ def test_wrong_command_line_is_code_2(arguments: list[str], tmp_path: Path) -> N
             "callback.token_secret is missing: set CENTRIFUGO_TOKEN_HMAC_SECRET_KEY",
         ),
         (["gateway"], {}, "callback.token_secret is missing"),
-        (["token", "ada"], {}, "callback.token_secret is missing"),
+        (["token", "ada"], {}, "; if `rtm up` runs, run this in its folder"),
         (["publish", "news", "hi"], {}, "callback.token_secret is missing"),
         (["config", "check"], {}, "callback.token_secret is missing"),
         (["callback"], {"PORT": "http"}, 'environment variable PORT: callback.port = "http"'),
@@ -142,13 +143,26 @@ def test_unreachable_redis_is_code_3_for_what_serves(command: str, tmp_path: Pat
         timeout=60,
         check=False,
     )
-    _told(done, 3, "could not be reached within 0.3 s", "redis.url (REDIS_URL)")
+    _told(done, 3, "could not be reached within 0.3 s (Connection refused): start it, or")
 
 
 @pytest.mark.parametrize("arguments", [["workers"], ["partitions", "list"], ["leases", "list"]])
 def test_unreachable_redis_is_code_1_for_what_looks(arguments: list[str], tmp_path: Path) -> None:
     """A command that only looks has failed."""
-    _told(run_rtm(*arguments, folder=tmp_path, REDIS_URL=_nowhere()), 1, "Redis at redis://")
+    done = run_rtm(*arguments, folder=tmp_path, REDIS_URL=_nowhere())
+    _told(done, 1, "rtm: Redis at redis://", _UNREACHABLE, "start it, or correct redis.url")
+
+
+@pytest.mark.parametrize("password", ["", ":wrong@"])
+def test_refused_login_is_told_alike(password: str, tmp_path: Path) -> None:
+    """Whatever looks or serves says what to correct, once."""
+    (tmp_path / "shop.py").write_text(_APP)
+    with ValkeyServer({"requirepass": "hunter2"}) as server:
+        url = f"redis://{password}127.0.0.1:{server.port}"
+        for arguments, code in ((["workers"], 1), (["worker", "shop:app"], 3)):
+            done = run_rtm(*arguments, folder=tmp_path, REDIS_URL=url)
+            _told(done, code, "refused the login (", "correct user and password in redis.url")
+            assert done.stderr.count("Redis at") == 1
 
 
 def test_other_partition_count_is_code_3(tmp_path: Path, valkey: ValkeyServer) -> None:

@@ -41,7 +41,9 @@ def require_token_secret(loaded: LoadedSettings) -> str:
     """
     problems = list(_check_token_secret(loaded))
     if problems:
-        raise ConfigurationError(tell(problems))
+        is_missing = not loaded.settings.callback.token_secret
+        hint = "; if `rtm up` runs, run this in its folder" if is_missing else ""
+        raise ConfigurationError(tell(problems) + hint)
     return loaded.settings.callback.token_secret
 
 

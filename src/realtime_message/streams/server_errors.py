@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 
 import redis.exceptions as client
@@ -143,7 +144,7 @@ def from_client(error: BaseException, where: str) -> StreamsError:
     """
     if isinstance(error, StreamsError):
         return error
-    text = f"Redis at {where}: {error or type(error).__name__}"
+    text = f"Redis at {where}: {_reason(error)}"
     hint = _tls_hint(error)
     if hint is not None:
         return WrongTargetError(f"Redis at {where}: {hint}")
@@ -151,6 +152,44 @@ def from_client(error: BaseException, where: str) -> StreamsError:
         if parent in _CLIENT_CLASSES:
             return _CLIENT_CLASSES[parent](text)
     return StreamsRefusedError(text)
+
+
+def unreachable(error: StreamsError, where: str, within: str = "") -> str:
+    """Say that a server does not take part, why, and what to do.
+
+    Args:
+        error: what was raised.
+        where: the server, without its password.
+        within: for how long it was tried, in words.
+    """
+    return (
+        f"Redis at {where} could not be reached{within} ({_bare(error, where)}): start it, or "
+        "correct redis.url (REDIS_URL)"
+    )
+
+
+def login_refused(error: StreamsError, where: str) -> str:
+    """Say that a server refused the login, why, and what to do. Arguments as above."""
+    return (
+        f"Redis at {where} refused the login ({_bare(error, where)}): correct user and password in "
+        "redis.url (REDIS_URL), redis://user:password@host:port"
+    )
+
+
+def _bare(error: StreamsError, where: str) -> str:
+    return str(error).removeprefix(f"Redis at {where}: ")
+
+
+def _reason(error: BaseException) -> str:
+    """Return what went wrong in the system's words, else in redis-py's."""
+    cause: BaseException | None = error
+    while cause is not None:
+        # asyncio's own text of a refused connection is "Connect call failed (…)".
+        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno:
+            known = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
+            return known or str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _tls_hint(error: BaseException) -> str | None:

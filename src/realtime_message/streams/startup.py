@@ -21,6 +21,8 @@ from realtime_message.streams.server_errors import (
     ReadOnlyServerError,
     RedirectError,
     WrongTargetError,
+    login_refused,
+    unreachable,
 )
 from realtime_message.streams.session import Place, Session
 from realtime_message.streams.wire import Command, information_fields
@@ -57,16 +59,11 @@ async def wait_until_ready(
             return
         except StreamsUnavailableError as error:
             if loop.time() + pause_seconds >= give_up_at:
-                raise StartupError(
-                    f"Redis at {where} could not be reached within {timeout_seconds:g} s "
-                    f"({error}): start it, or correct redis.url (REDIS_URL)"
-                ) from None
+                within = f" within {timeout_seconds:g} s"
+                raise StartupError(unreachable(error, where, within)) from None
             _log.info("redis.waiting", redis=where, reason=str(error))
         except LoginRefusedError as error:
-            raise ConfigurationError(
-                f"Redis at {where} refused the login ({error}): correct user and password in "
-                "redis.url (REDIS_URL), redis://user:password@host:port"
-            ) from None
+            raise ConfigurationError(login_refused(error, where)) from None
         except WrongTargetError as error:
             raise ConfigurationError(str(error)) from None
         except ReadOnlyServerError:
