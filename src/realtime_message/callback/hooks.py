@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from realtime_message.callback.bound_hooks import BoundHook
 from realtime_message.callback.exchange import Exchange
+from realtime_message.callback.hook_failures import HookFailures
 from realtime_message.centrifugo.events import MalformedEventError, ProxyEvent
 from realtime_message.centrifugo.replies import Code
 from realtime_message.errors import Disconnect, Refuse
@@ -30,6 +31,7 @@ class HookRunner:
 
     def __init__(self, max_threads: int) -> None:
         self._threads = ThreadPoolExecutor(max_threads, thread_name_prefix="hook")
+        self._failures = HookFailures()
 
     def close(self) -> None:
         """Let go of the threads; what waits for one is dropped."""
@@ -74,11 +76,11 @@ class HookRunner:
                 "hook.timed_out", hook=hook.name, proxy_event=exchange.event, client=event.client
             )
             raise
-        except Exception:  # noqa: BLE001 - a user's function may raise anything
+        except Exception as error:  # noqa: BLE001 - a user's function may raise anything
             request_id = token_hex(4)
-            _log.exception(
-                "hook.failed",
-                hook=hook.name,
+            self._failures.tell(
+                hook.name,
+                error,
                 proxy_event=exchange.event,
                 client=event.client,
                 request_id=request_id,

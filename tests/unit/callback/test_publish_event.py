@@ -339,6 +339,20 @@ async def test_a_broken_hook_is_a_temporary_error_and_a_log_line(
     assert caller.outcomes == {"received": 1, "failed": 1}
 
 
+async def test_a_hook_that_keeps_failing_fills_no_log(make_caller, app) -> None:
+    """Clients send again: each failure is a line, only the first has its traceback."""
+
+    @app.on_publish()
+    async def broken(event: PublishEvent) -> None:
+        raise ValueError("boom")
+
+    caller = make_caller()
+    with capture_logs() as logs:
+        for _ in range(3):
+            await caller.call(publish_body())
+    assert ["exc_info" in line for line in logs] == [True, False, False]
+
+
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_a_hook_that_takes_too_long(make_caller, app, appender, is_async) -> None:
     """The client is told within the deadline; what the hook says afterwards is too late."""
