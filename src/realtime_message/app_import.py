@@ -40,6 +40,7 @@ def import_app(name: str) -> App:
             raise AppError(_missing_attribute(name, module, attribute)) from None
     if not isinstance(found, App):
         raise AppError(f"{name} is {_describe(found)}, not an App: make one with `app = App()`")
+    found.name = name
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -46,11 +46,11 @@ class Context:
     worker: str
     attempt: int
     deadline: float | None
-    _message_id: str
-    _is_lease_held: Callable[[], bool]
-    _is_stop_requested: Callable[[], bool]
-    _replies: Replies
-    _reply_count: int = 0
+    _message_id: str = field(repr=False)
+    _is_lease_held: Callable[[], bool] = field(repr=False)
+    _is_stop_requested: Callable[[], bool] = field(repr=False)
+    _replies: Replies = field(repr=False)
+    _reply_count: int = field(default=0, repr=False)
 
     @property
     def first_seen_at(self) -> datetime:

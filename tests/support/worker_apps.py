@@ -6,9 +6,17 @@ from pathlib import Path
 
 import msgspec
 
-from realtime_message import App, Context, Message
+from realtime_message import App, Context, Message, PublishEvent
 
 without_handlers = App()
+
+only_hooks = App()
+
+
+@only_hooks.on_publish()
+async def permit(event: PublishEvent) -> None:
+    """Permit all."""
+
 
 unfit = App()
 

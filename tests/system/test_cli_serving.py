@@ -83,8 +83,25 @@ def test_callback_answers_on_its_port(environment: dict[str, str], tmp_path: Pat
     process = Background([*RTM, "callback"], tmp_path, environment | {"PORT": str(port)})
     try:
         process.wait_for("callback.ready", timeout_seconds=60)
+        assert '"hooks": []' in process.output
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready") as answer:
             assert answer.status == 200
+    finally:
+        process.send(signal.SIGTERM)
+        process.wait(timeout_seconds=60)
+        process.kill()
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_callback_names_its_app_and_hooks(
+    processes: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """An app without hooks, or the wrong one, is seen at once."""
+    words = ["callback", "shop:app", "--port", "0", "--processes", processes]
+    process = Background([*RTM, *words], tmp_path, environment)
+    try:
+        process.wait_for("callback.ready", timeout_seconds=60)
+        assert '"app": "shop:app", "hooks": ["on_publish *"]' in process.output
     finally:
         process.send(signal.SIGTERM)
         process.wait(timeout_seconds=60)

@@ -36,6 +36,8 @@ def test_worker_that_leaves_leaves_no_consumer(
     for number in range(20):
         traffic.append(f"room:{number}")
     worker.wait_until_said("partition.acquired")
+    (started,) = worker.said("worker.started")
+    assert (started["app"], started["handlers"]) == ("support.fault_app:app", ["*"])
     wait_until(lambda: traffic.pending_and_unread() == 0, 20)
     assert worker.stop() == 0
     client = redis.Redis.from_url(redis_settings.url)
@@ -110,10 +112,28 @@ def test_resources_live_as_long_as_the_worker(
     assert sorted(lines[1:-1]) == ["batch 1", "handled  connection 1"]
 
 
+@pytest.mark.parametrize("key", ["", "k" * 32])
+def test_handlers_that_cannot_publish_are_told_of(
+    start: Start, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start, and not by a dead letter for each message."""
+    monkeypatch.setenv("CENTRIFUGO_HTTP_API_KEY", key)
+    worker = start("support.worker_apps:rich")
+    worker.wait_until_said("worker.started")
+    assert worker.stop() == 0
+    told = [line["advice"][:23] for line in worker.said("gateway.key_missing")]
+    assert told == ([] if key else ["handlers cannot publish"])
+
+
 @pytest.mark.parametrize(
     ("app", "settings", "said"),
     [
         ("support.worker_apps:without_handlers", {}, "the app has no handler"),
+        (
+            "support.worker_apps:only_hooks",
+            {},
+            "hooks but no handler; hooks run in `rtm callback support.worker_apps:only_hooks`",
+        ),
         ("support.worker_apps:unfit", {}, "decoded as object; if that is a resource"),
         ("support.worker_apps:broken", {}, "could not be opened: ConnectionError: no route"),
         ("support.fault_app:app", {"id": "9", "total_workers": 12}, "has no partition"),

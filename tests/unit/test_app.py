@@ -15,6 +15,7 @@ from realtime_message.app import (
     decoder_of,
     in_opening_order,
     read_parameters,
+    takes_context,
 )
 from realtime_message.errors import AppError, Reject
 
@@ -66,7 +67,9 @@ def test_parameters_are_found_by_annotation_in_any_order() -> None:
 def test_without_annotations_the_first_is_the_message_and_the_second_the_context() -> None:
     """The short forms."""
     assert shape(lambda message: None) == {"message": "message"}
-    assert shape(lambda m, c: None) == {"m": "message", "c": "context"}
+    assert shape(lambda m, context: None) == {"m": "message", "context": "context"}
+    assert shape(lambda m, ctx: None) == {"m": "message", "ctx": "context"}
+    assert shape(lambda m, _: None) == {"m": "message", "_": "context"}
     assert shape(lambda m, pool: None, "pool") == {"m": "message", "pool": "resource"}
 
 
@@ -123,7 +126,10 @@ def _batch_context(batch: list[Message], context: Context) -> None: ...
         (_unknown, False, "an annotation names 'Missing'"),
         (_batch_of_one, True, "first a list of Message"),
         (_batch_context, True, 'nothing fits the parameter "context'),
-        (lambda a, b, c: None, False, 'nothing fits the parameter "c"'),
+        (lambda a, _, c: None, False, 'nothing fits the parameter "c"'),
+        (lambda m, db: None, False, 'the parameter "db"; a handler takes'),
+        (lambda m, db: None, False, "annotate it (`db: Context`) or register an `@app.resource`"),
+        (lambda m, db: None, True, "; register an `@app.resource` of this name"),
     ],
 )
 def test_what_cannot_be_called_is_refused_by_name(function: Any, batch: bool, said: str) -> None:
@@ -143,6 +149,8 @@ def test_what_cannot_be_called_is_refused_by_name(function: Any, batch: bool, sa
         (lambda app: app.on_subscribe()(lambda: None), "must take the event"),
         (lambda app: app.on_batch(max_messages=0), "max_messages must be 1 to"),
         (lambda app: app.on_batch(max_wait_seconds=-1), "not negative"),
+        (lambda app: app.on_connect("x"), "takes no pattern; write it without parentheses"),
+        (lambda app: app.on_refresh("x"), "@app.on_refresh takes no pattern"),
         (lambda app: app.middleware(lambda m, c, n: None), "async def .message, context"),
     ],
 )
@@ -173,7 +181,52 @@ def test_pattern_is_taken_once() -> None:
 def test_app_without_handlers_is_refused() -> None:
     """A worker would have nothing to do."""
     with pytest.raises(AppError, match="no handler"):
-        check_handlers([], ())
+        check_handlers(App())
+
+
+def test_app_with_hooks_alone_is_told_where_they_run() -> None:
+    """A worker runs none of them."""
+    app = App()
+    app.name = "guards:app"
+    app.on_connect(lambda event: None)
+    with pytest.raises(AppError, match="hooks but no handler; hooks run in `rtm callback guards:"):
+        check_handlers(app)
+
+
+@pytest.mark.parametrize(
+    ("declare", "expected"),
+    [
+        (lambda app: app.on_message()(lambda m, context: None), True),
+        (lambda app: app.on_message()(lambda m: None), False),
+        (lambda app: app.on_batch()(lambda batch: None), False),
+    ],
+)
+def test_context_is_seen_that_a_handler_takes(declare: Any, expected: bool) -> None:
+    """Only such a handler can publish."""
+    app = App()
+    declare(app)
+    assert takes_context(app) is expected
+
+
+def test_context_is_seen_that_a_middleware_takes() -> None:
+    """It may publish as well."""
+    app = App()
+    app.on_message()(lambda m: None)
+
+    @app.middleware
+    async def around(message: Message, context: Context, call_next: Any) -> None: ...
+
+    assert takes_context(app)
+
+
+@pytest.mark.parametrize("decorator", ["on_connect", "on_refresh"])
+def test_hook_without_a_pattern_is_written_with_or_without_parentheses(decorator: str) -> None:
+    """Other decorators need them."""
+    bare, called = App(), App()
+    hook = lambda event: None  # noqa: E731 - one function for both
+    assert getattr(bare, decorator)(hook) is hook
+    assert getattr(called, decorator)()(hook) is hook
+    assert [name for name, _ in bare.hooks()] == [name for name, _ in called.hooks()] == [decorator]
 
 
 def test_second_connect_hook_is_refused() -> None:
@@ -221,7 +274,7 @@ def test_type_that_json_cannot_become_is_refused_at_the_start() -> None:
     app = App()
     app.on_message()(handle)
     with pytest.raises(AppError, match="cannot be decoded"):
-        check_handlers(app.message_handlers.values, ())
+        check_handlers(app)
 
 
 class Pool:

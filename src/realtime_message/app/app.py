@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, overload
 
 from realtime_message.app.handler import BatchRule, Handler, make_handler, name_of
 from realtime_message.app.resource import Resource
@@ -27,9 +27,13 @@ class App:
     A hook takes the event first, and then what it asks for: resources by their names, and the
     client's data as a type of its own. It returns a reply, or None, or raises `Refuse` or
     `Disconnect`.
+
+    Attributes:
+        name: `module:attribute`, by which a command found it; empty in a script.
     """
 
     def __init__(self) -> None:
+        self.name = ""
         self.message_handlers: PatternTable[Handler] = PatternTable()
         self.subscribe_hooks: PatternTable[Handler] = PatternTable()
         self.sub_refresh_hooks: PatternTable[Handler] = PatternTable()
@@ -106,23 +110,59 @@ class App:
         self.middlewares.append(function)
         return function
 
-    def on_connect(self, function: F) -> F:
+    def hooks(self) -> Iterator[tuple[str, Handler]]:
+        """Yield every hook with the name of its decorator, such as `on_publish`."""
+        for decorator, hook in (
+            ("on_connect", self.connect_hook),
+            ("on_refresh", self.refresh_hook),
+        ):
+            if hook is not None:
+                yield decorator, hook
+        for decorator, table in (
+            ("on_subscribe", self.subscribe_hooks),
+            ("on_sub_refresh", self.sub_refresh_hooks),
+            ("on_publish", self.publish_hooks),
+            ("on_rpc", self.rpc_hooks),
+        ):
+            for hook in table.values:
+                yield decorator, hook
+
+    @overload
+    def on_connect(self, function: F) -> F: ...
+
+    @overload
+    def on_connect(self) -> Callable[[F], F]: ...
+
+    def on_connect(self, function: F | None = None) -> F | Callable[[F], F]:
         """Register the hook `(event: ConnectEvent, …) -> ConnectReply | None`.
 
         None leaves the decision to the token in the client's data, or to the anonymous setting.
+        Written with or without parentheses.
 
         Raises:
             AppError: there is one already, or the function takes nothing.
         """
+        if function is None:
+            return self.on_connect
         self.connect_hook = self._single(self.connect_hook, function, "on_connect")
         return function
 
-    def on_refresh(self, function: F) -> F:
+    @overload
+    def on_refresh(self, function: F) -> F: ...
+
+    @overload
+    def on_refresh(self) -> Callable[[F], F]: ...
+
+    def on_refresh(self, function: F | None = None) -> F | Callable[[F], F]:
         """Register the hook `(event: RefreshEvent, …) -> RefreshReply | None`; None ends it.
+
+        Written with or without parentheses.
 
         Raises:
             AppError: there is one already, or the function takes nothing.
         """
+        if function is None:
+            return self.on_refresh
         self.refresh_hook = self._single(self.refresh_hook, function, "on_refresh")
         return function
 
@@ -161,6 +201,10 @@ class App:
     def _single(
         self, registered: Handler | None, function: Callable[..., Any], decorator: str
     ) -> Handler:
+        if isinstance(function, str):
+            raise AppError(
+                f"@app.{decorator} takes no pattern; write it without parentheses: @app.{decorator}"
+            )
         if registered is not None:
             raise AppError(
                 f"{name_of(function)}: the app has an {decorator} hook already, "

@@ -14,9 +14,27 @@ from typing import Any
 
 from realtime_message.app.handler import Handler
 from realtime_message.app.parameters import resolve_annotations
+from realtime_message.centrifugo.events import (
+    ConnectEvent,
+    ProxyEvent,
+    PublishEvent,
+    RefreshEvent,
+    RpcEvent,
+    SubRefreshEvent,
+    SubscribeEvent,
+)
 from realtime_message.errors import AppError
+from realtime_message.message import Message
 
 _NONE = inspect.Parameter.empty
+_EVENTS: dict[str, type[ProxyEvent]] = {
+    "on_connect": ConnectEvent,
+    "on_refresh": RefreshEvent,
+    "on_subscribe": SubscribeEvent,
+    "on_sub_refresh": SubRefreshEvent,
+    "on_publish": PublishEvent,
+    "on_rpc": RpcEvent,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +61,16 @@ def read_hook_parameters(
         resources: the names of the app's resources.
 
     Raises:
-        AppError: a parameter that nothing fits, an annotation that cannot be resolved.
+        AppError: a parameter that nothing fits, an annotation that cannot be resolved, or the
+            event of another hook.
     """
     where = f"@app.{decorator} on {hook.name}"
     hints = resolve_annotations(hook.function, where)
     taken: list[str] = []
     payloads: dict[str, Any] = {}
-    for parameter in list(inspect.signature(hook.function).parameters.values())[1:]:
+    first, *others = inspect.signature(hook.function).parameters.values()
+    _check_event(hints.get(first.name), decorator, where)
+    for parameter in others:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if parameter.kind is parameter.POSITIONAL_ONLY:
@@ -65,3 +86,13 @@ def read_hook_parameters(
                 f"one payload type, and resources by their names{known}"
             )
     return HookParameters(tuple(taken), payloads)
+
+
+def _check_event(annotation: Any, decorator: str, where: str) -> None:
+    event = _EVENTS[decorator]
+    is_ours = isinstance(annotation, type) and issubclass(annotation, ProxyEvent | Message)
+    if is_ours and not issubclass(event, annotation):
+        raise AppError(
+            f"{where}: it gets a {event.__name__}, not a {annotation.__name__}: annotate the event "
+            "with that, or use the decorator of the other"
+        )

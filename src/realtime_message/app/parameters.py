@@ -5,7 +5,8 @@
     the name of a resource       what the resource opened
     any other type, once         the client's data as this type (see payloads)
 
-The first parameter is the message if it has no annotation, and so is the second one the context.
+The first parameter is the message if it has no annotation, and so is the second one the context if
+it is called `context`, `ctx` or `_…`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from __future__ import annotations
 import enum
 import inspect
 import typing
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from realtime_message.app.handler import Handler, name_of
-from realtime_message.app.payloads import decoder_of
 from realtime_message.context import Context
 from realtime_message.errors import AppError
 from realtime_message.message import Message
@@ -68,20 +68,6 @@ def read_parameters(handler: Handler, resources: Collection[str]) -> tuple[Param
     return tuple(reader.read())
 
 
-def check_handlers(handlers: Sequence[Handler], resources: Collection[str]) -> None:
-    """Refuse an app that a worker cannot run, before anything is opened.
-
-    Raises:
-        AppError: there is no handler, or one of them asks for what nothing fits.
-    """
-    if not handlers:
-        raise AppError("the app has no handler: declare one with @app.on_message()")
-    for handler in handlers:
-        for parameter in read_parameters(handler, resources):
-            if parameter.source is Source.payload:
-                decoder_of(parameter.type, f"the handler {handler.name}")
-
-
 class _Reader:
     def __init__(self, handler: Handler, where: str, resources: Collection[str]) -> None:
         self._function = handler.function
@@ -117,19 +103,21 @@ class _Reader:
         if self._is_batch:
             found = self._batch_content(place, annotation)
         else:
-            found = self._content(place, annotation, has_default=parameter.default is not _NONE)
+            found = self._content(place, parameter, annotation)
         if found[0] is None and parameter.default is _NONE:
             raise AppError(self._unfit(parameter.name, annotation))
         return found
 
     def _content(
-        self, place: int, annotation: Any, *, has_default: bool
+        self, place: int, parameter: inspect.Parameter, annotation: Any
     ) -> tuple[Source | None, Any]:
         if annotation is Message or (annotation is _NONE and place == 0):
             return Source.message, None
-        if annotation is Context or (annotation is _NONE and place == 1):
+        # Under any other name it is more likely a resource that is missing or mistyped.
+        is_context = place == 1 and _is_context_name(parameter.name)
+        if annotation is Context or (annotation is _NONE and is_context):
             return Source.context, None
-        if annotation is _NONE or has_default or self._has_payload:
+        if annotation is _NONE or parameter.default is not _NONE or self._has_payload:
             return None, None
         self._has_payload = True
         return Source.payload, annotation
@@ -152,10 +140,18 @@ class _Reader:
         )
         shown = "" if annotation is _NONE else f": {inspect.formatannotation(annotation)}"
         known = f" (there are {', '.join(sorted(self._resources))})" if self._resources else ""
+        advice = ""
+        if annotation is _NONE:
+            one = f"annotate it (`{name}: Context`) or " if not self._is_batch else ""
+            advice = f"; {one}register an `@app.resource` of this name"
         return (
             f'{self._where}: nothing fits the parameter "{name}{shown}"; a handler takes {takes}'
-            f"{known}"
+            f"{known}{advice}"
         )
+
+
+def _is_context_name(name: str) -> bool:
+    return name in ("context", "ctx") or name.startswith("_")
 
 
 def resolve_annotations(function: Callable[..., Any], where: str) -> dict[str, Any]:

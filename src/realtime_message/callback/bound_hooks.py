@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,14 +58,14 @@ def resources_of_hooks(app: App) -> set[str]:
     """
     return {
         name
-        for decorator, hook in _hooks_of(app)
+        for decorator, hook in app.hooks()
         for name in read_hook_parameters(hook, decorator, app.resources).resources
     }
 
 
 def decorators_of_hooks(app: App) -> set[str]:
     """Return the decorators by which hooks were registered, such as `on_publish`."""
-    return {decorator for decorator, _ in _hooks_of(app)}
+    return {decorator for decorator, _ in app.hooks()}
 
 
 def bind_hooks(app: App, resources: Mapping[str, Any]) -> BoundHooks:
@@ -79,7 +79,7 @@ def bind_hooks(app: App, resources: Mapping[str, Any]) -> BoundHooks:
         AppError: a hook asks for what nothing fits.
     """
     bound: dict[str, list[tuple[str, BoundHook]]] = {}
-    for decorator, hook in _hooks_of(app):
+    for decorator, hook in app.hooks():
         bound.setdefault(decorator, []).append((hook.pattern, _bind(hook, decorator, resources)))
 
     def single(decorator: str) -> BoundHook | None:
@@ -93,21 +93,6 @@ def bind_hooks(app: App, resources: Mapping[str, Any]) -> BoundHooks:
         publish=PatternTable(bound.get("on_publish", [])),
         rpc=PatternTable(bound.get("on_rpc", [])),
     )
-
-
-def _hooks_of(app: App) -> Iterator[tuple[str, Handler]]:
-    """Yield every hook with the name of its decorator."""
-    for decorator, hook in (("on_connect", app.connect_hook), ("on_refresh", app.refresh_hook)):
-        if hook is not None:
-            yield decorator, hook
-    for decorator, table in (
-        ("on_subscribe", app.subscribe_hooks),
-        ("on_sub_refresh", app.sub_refresh_hooks),
-        ("on_publish", app.publish_hooks),
-        ("on_rpc", app.rpc_hooks),
-    ):
-        for hook in table.values:
-            yield decorator, hook
 
 
 def _bind(hook: Handler, decorator: str, resources: Mapping[str, Any]) -> BoundHook:

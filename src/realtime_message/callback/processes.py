@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from time import monotonic
+from typing import Any
 
 from realtime_message.errors import (
     EXIT_COULD_NOT_START,
@@ -39,9 +40,13 @@ _fork = multiprocessing.get_context("fork")
 ChildMain = Callable[[int, int, Connection], None]
 
 
-def report_ready(reports: Connection, url: str) -> None:
+#: What is told of a service that is up: fields of a log line.
+Ready = dict[str, Any]
+
+
+def report_ready(reports: Connection, ready: Ready) -> None:
     """In a child: tell the parent that requests are taken."""
-    reports.send(("ready", url))
+    reports.send(("ready", ready))
 
 
 def report_failure(reports: Connection, error: StartupError) -> None:
@@ -79,7 +84,7 @@ class Processes:
         main: ChildMain,
         *,
         stop_timeout_seconds: float,
-        on_ready: Callable[[str], None],
+        on_ready: Callable[[Ready], None],
         on_stop: Callable[[], None],
     ) -> None:
         self._on_stop = on_stop
@@ -88,7 +93,7 @@ class Processes:
         self._stop_timeout_seconds = stop_timeout_seconds
         self._on_ready = on_ready
         self._children: list[_Child] = []
-        self._url = ""
+        self._ready: Ready = {}
         self._is_announced = False
         self._deaths: deque[float] = deque()
         self._due: dict[int, tuple[float, int]] = {}
@@ -188,17 +193,17 @@ class Processes:
 
     def _on_report(self, child: _Child) -> None:
         try:
-            kind, text = child.reports.recv()
+            kind, told = child.reports.recv()
         except EOFError:
             return  # its death is seen as well
         if kind == "failed":
-            child.failure = text
+            child.failure = told
             return
         child.is_ready = True
-        self._url = self._url or text
+        self._ready = self._ready or told
         if not self._is_announced and all(other.is_ready for other in self._children):
             self._is_announced = True
-            self._on_ready(self._url)
+            self._on_ready(self._ready)
         if child.replaces in self._children:
             self._stop(child.replaces)
 

@@ -14,7 +14,12 @@ from multiprocessing.connection import Connection
 import uvloop
 
 from realtime_message.app import App
-from realtime_message.callback.processes import Processes, report_failure, report_ready
+from realtime_message.callback.processes import (
+    Processes,
+    Ready,
+    report_failure,
+    report_ready,
+)
 from realtime_message.callback.server import bind
 from realtime_message.callback.serving import check_token_secret, make_metrics, serve_callback
 from realtime_message.errors import EXIT_INTERRUPTED, StartupError
@@ -53,7 +58,8 @@ def run_callback(
     with bind(settings.callback.host, settings.callback.port) as listener:
         if processes == 1:
             one = _Process(settings, app, listener, make_metrics())
-            return EXIT_INTERRUPTED if one.run(_announce) == signal.SIGINT else 0
+            told = one.run(lambda ready: _log.info("callback.ready", **ready))
+            return EXIT_INTERRUPTED if told == signal.SIGINT else 0
         # A process that replaces another writes its numbers beside those of the one that leaves.
         metrics = make_metrics(processes * 2)
         group = Processes(
@@ -62,7 +68,7 @@ def run_callback(
                 _Process(settings, app, listener, metrics, part), lifeline, reports
             ),
             stop_timeout_seconds=settings.callback.drain_timeout_seconds + _STOP_MARGIN_SECONDS,
-            on_ready=lambda url: _log.info("callback.ready", url=url, processes=processes),
+            on_ready=lambda ready: _log.info("callback.ready", **ready, processes=processes),
             # Or who connects now would wait for an answer until the last child is gone.
             on_stop=listener.close,
         )
@@ -96,11 +102,11 @@ class _Process:
         self._told: int = 0
         self._is_up = False
 
-    def run(self, on_ready: Callable[[str], None], lifeline: int | None = None) -> int:
+    def run(self, on_ready: Callable[[Ready], None], lifeline: int | None = None) -> int:
         """Serve until a signal, or until the lifeline ends; return the signal's number.
 
         Args:
-            on_ready: told the URL once requests are taken.
+            on_ready: told the URL, the app and its hooks once requests are taken.
             lifeline: a file that ends when the parent process does.
         """
         app = self._app if isinstance(self._app, App) else self._app()
@@ -111,7 +117,9 @@ class _Process:
             runner.run(self._serve(app, on_ready, lifeline))
         return self._told
 
-    async def _serve(self, app: App, on_ready: Callable[[str], None], lifeline: int | None) -> None:
+    async def _serve(
+        self, app: App, on_ready: Callable[[Ready], None], lifeline: int | None
+    ) -> None:
         stop = asyncio.Event()
         self._listen_to_signals(stop, lifeline)
         self._metrics.part(self._part).settle()
@@ -127,7 +135,7 @@ class _Process:
             # than answering requests.
             gc.collect()
             gc.freeze()
-            on_ready(serving.url)
+            on_ready({"url": serving.url, **_described(app)})
             await stop.wait()
             _log.info("callback.draining", in_flight=len(serving.in_flight), process=os.getpid())
         _log.info("callback.stopped", process=os.getpid())
@@ -152,14 +160,20 @@ class _Process:
             loop.add_reader(lifeline, stop.set)
 
 
-def _announce(url: str) -> None:
-    _log.info("callback.ready", url=url)
+def _described(app: App) -> Ready:
+    """Name an app and its hooks, each with the pattern that it has."""
+    single = ("on_connect", "on_refresh")
+    hooks = [
+        decorator if decorator in single else f"{decorator} {hook.pattern}"
+        for decorator, hook in app.hooks()
+    ]
+    return {**({"app": app.name} if app.name else {}), "hooks": hooks}
 
 
 def _run_child(process: _Process, lifeline: int, reports: Connection) -> None:
     """Be one of several processes. Ends by the parent's word, so Ctrl-C is left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        process.run(lambda url: report_ready(reports, url), lifeline)
+        process.run(lambda ready: report_ready(reports, ready), lifeline)
     except StartupError as error:
         report_failure(reports, error)

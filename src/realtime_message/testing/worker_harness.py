@@ -98,7 +98,7 @@ class WorkerHarness:
         self._quiet_seconds = 0.0
 
     async def __aenter__(self) -> Self:
-        check_handlers(self._app.message_handlers.values, self._app.resources)
+        check_handlers(self._app)
         self._time = SkippedTime(asyncio.get_running_loop())
         self._time.install()
         opening = open_resources(self._app, replaced=self._replaced)

@@ -11,11 +11,11 @@ import sys
 
 import uvloop
 
-from realtime_message.app import App, check_handlers, open_resources
+from realtime_message.app import App, check_handlers, open_resources, takes_context
 from realtime_message.errors import EXIT_INTERRUPTED, RealtimeMessageError
 from realtime_message.settings import Settings, check_settings, load_settings
 from realtime_message.streams import open_streams
-from realtime_message.telemetry.logs import configure_logging
+from realtime_message.telemetry.logs import configure_logging, get_logger
 from realtime_message.telemetry.worker_metrics import WorkerMetrics
 from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.lease_hold import steady_clock
@@ -26,6 +26,8 @@ from realtime_message.worker.server_api import ServerApi
 from realtime_message.worker.settle import Observer
 from realtime_message.worker.status_server import StatusServer
 from realtime_message.worker.worker import Worker
+
+log = get_logger("worker.run")
 
 
 def main(app: App) -> int:
@@ -75,9 +77,10 @@ async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
     Raises:
         StartupError: it cannot start; the text says what to do.
     """
-    check_handlers(app.message_handlers.values, app.resources)
+    check_handlers(app)
     names = make_names(settings.worker.id)
     metrics = WorkerMetrics()
+    _warn_of_missing_key(settings, app)
     gateway = settings.gateway
     replies = ServerApi(gateway.api_url, gateway.api_key, gateway.previous_api_key)
     channel = settings.worker.receipts_channel
@@ -125,3 +128,12 @@ def _observer(metrics: WorkerMetrics, receipts: Receipts | None) -> Observer:
     if receipts is None:
         return metrics.attempt_done
     return receipts.observed_with(metrics.attempt_done)
+
+
+def _warn_of_missing_key(settings: Settings, app: App) -> None:
+    if not settings.gateway.api_key and takes_context(app):
+        log.warning(
+            "gateway.key_missing",
+            setting="gateway.api_key",
+            advice="handlers cannot publish: set CENTRIFUGO_HTTP_API_KEY, the same as Centrifugo's",
+        )

@@ -78,7 +78,13 @@ class Worker:
             self.failure.watch(trimming, "trimming"),
             self.failure.watch(self.progress.watch(), "progress watch"),
         ]
-        log.info("worker.started", worker=self.equipment.names.worker)
+        app = self.equipment.app
+        log.info(
+            "worker.started",
+            worker=self.equipment.names.worker,
+            **({"app": app.name} if app.name else {}),
+            handlers=app.message_handlers.patterns,
+        )
         try:
             await first_of(stop.drain.wait(), self.failure.wait())
         finally:

@@ -3,9 +3,16 @@
 import msgspec
 import pytest
 
-from realtime_message import App, PublishEvent, PublishReply
+from realtime_message import (
+    App,
+    Message,
+    PublishEvent,
+    PublishReply,
+    RefreshEvent,
+    SubscribeEvent,
+)
 from realtime_message.callback.bound_hooks import bind_hooks, check_hooks, resources_of_hooks
-from realtime_message.centrifugo.events import EventKind
+from realtime_message.centrifugo.events import EventKind, UserEvent
 from realtime_message.errors import AppError
 from realtime_message.testing.memory.appender import MemoryAppender
 from support.proxy_bodies import Caller, publish_body
@@ -155,3 +162,37 @@ def test_only_resources_of_hooks_are_needed(app) -> None:
 
     assert resources_of_hooks(app) == {"pool"}
     assert bind_hooks(app, {"pool": 1}).publish.find("x") is not None
+
+
+@pytest.mark.parametrize(
+    ("decorator", "annotation"),
+    [
+        ("on_publish", SubscribeEvent),
+        ("on_publish", Message),
+        ("on_connect", PublishEvent),
+        ("on_rpc", RefreshEvent),
+    ],
+)
+def test_hook_for_another_event_is_refused(app, decorator, annotation) -> None:
+    """It would get an event without the fields that it asks for."""
+
+    def hook(event) -> None:
+        """Take the event."""
+
+    hook.__annotations__["event"] = annotation
+    register = getattr(app, decorator)
+    (register if decorator == "on_connect" else register())(hook)
+    with pytest.raises(AppError, match=f"not a {annotation.__name__}: annotate the event"):
+        check_hooks(app)
+
+
+@pytest.mark.parametrize("annotation", [PublishEvent, UserEvent, object, "PublishEvent | None"])
+def test_hook_may_say_less_of_its_event(app, annotation) -> None:
+    """A class that the event belongs to, or none of ours."""
+
+    def hook(event) -> None:
+        """Take the event."""
+
+    hook.__annotations__["event"] = annotation
+    app.on_publish()(hook)
+    check_hooks(app)

@@ -59,6 +59,26 @@ async def test_payload_arrives_as_the_type_of_the_annotation() -> None:
 
 
 @in_virtual_time
+async def test_context_shows_what_a_user_may_use() -> None:
+    """Printed, it has the attributes of its documentation and nothing else."""
+    streams = make_streams()
+    app, seen = App(), []
+
+    @app.on_message()
+    async def handle(message: Message, context: Context) -> None:
+        seen.append(repr(context))
+
+    worker = RunningWorker(streams, app)
+    streams.append("a")
+    await until(lambda: streams.unfinished == 0)
+    (shown,) = seen
+    assert shown.startswith("Context(entry_id='")
+    assert "_" not in shown.replace("entry_id", "")
+    assert "attempt=1" in shown
+    await worker.stop()
+
+
+@in_virtual_time
 async def test_payload_that_does_not_fit_is_a_dead_letter_and_no_retry_loop() -> None:
     """At the first attempt, with the reason."""
     streams = make_streams()
