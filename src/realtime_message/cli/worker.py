@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from realtime_message.cli.become import become_part
-from realtime_message.cli.options import ConfigOption, SetOption, effective_settings
+from realtime_message.cli.options import ConfigOption, SetOption, data_folder, effective_settings
+
+if TYPE_CHECKING:
+    from realtime_message.settings import LoadedSettings
 
 
 def worker(
@@ -44,8 +48,24 @@ def worker(
     }
     loaded = effective_settings(config, set_, flags)
     check_settings(loaded, "worker")
+    _tell_of_sharing(loaded, app)
     if reload:
         from realtime_message.stack.reload import run_reloading  # noqa: PLC0415 - rarely needed
 
         raise typer.Exit(run_reloading(loaded, "worker", "--app", app))
     become_part(loaded, "worker", "--app", app)
+
+
+def _tell_of_sharing(loaded: LoadedSettings, app: str) -> None:
+    """Say so if the partitions are shared with the workers of the `rtm up` that runs here."""
+    from realtime_message.stack.data_folder import DataFolder  # noqa: PLC0415 - as above
+
+    folder = DataFolder(data_folder())
+    running = folder.running()
+    if running is None or loaded.origins["redis.url"] != running.origin:
+        return
+    other = folder.running_app()
+    text = f"rtm up already runs a worker for {other}; the partitions are shared with it"
+    if other != app:
+        text += f". For all messages to reach {app}: end it, and run `rtm up {app}`"
+    print(text, file=sys.stderr, flush=True)

@@ -22,6 +22,9 @@ DEFAULT_FOLDER = ".rtm"
 #: What is made at the first start, by the name of its setting.
 SECRET_SETTINGS = ("callback.token_secret", "callback.secret", "gateway.api_key")
 
+# Beside the settings in the file of what runs now.
+_APP = "up.app"
+
 # Another command may look at the lock for a moment while we start.
 _LOCK_PATIENCE_SECONDS = 0.5
 
@@ -85,16 +88,29 @@ class DataFolder:
         self._secrets.chmod(0o600)
         return Layer(f"file {self._secrets}", found)
 
-    def publish(self, values: Mapping[str, Any]) -> None:
+    def publish(self, values: Mapping[str, Any], app: str = "") -> None:
         """Let commands in other terminals find the running system.
 
         Args:
             values: by setting; they hold secrets.
+            app: what its workers run.
         """
-        _write(self._running, values, "Where the `rtm up` that runs now is reached.")
+        told = {**values, _APP: app}
+        _write(self._running, told, "Where the `rtm up` that runs now is reached.")
 
     def running(self) -> Layer | None:
         """Return what the `rtm up` that owns the folder published; None if none runs."""
+        values = self._published()
+        if values is None:
+            return None
+        values.pop(_APP, None)
+        return Layer(f"the running rtm up ({self._running})", values)
+
+    def running_app(self) -> str:
+        """Return the app whose workers the `rtm up` that owns the folder runs; empty if none."""
+        return str((self._published() or {}).get(_APP, ""))
+
+    def _published(self) -> dict[str, Any] | None:
         try:
             descriptor = os.open(self._lock, os.O_RDONLY)
         except OSError:
@@ -108,7 +124,7 @@ class DataFolder:
         finally:
             os.close(descriptor)
         try:
-            return Layer(f"the running rtm up ({self._running})", _read(self._running))
+            return _read(self._running)
         except (ConfigurationError, FileNotFoundError):
             return None
 

@@ -52,7 +52,7 @@ def run_up(options: UpOptions, load: Callable[[Layer], LoadedSettings]) -> int:
         if options.app != DEMO_APP and not options.reloads:
             check_app(options.app, environment_with(environment, loaded.chosen()))
         parts = make_parts(loaded, options, folder, environment)
-        folder.publish(_published(loaded))
+        folder.publish(_published(loaded), options.app)
         log = CombinedLog([part.name for part in parts], has_colour=colour)
         log.say(f"starting {', '.join(part.name for part in parts)}; data in {folder.path}")
 

@@ -11,6 +11,7 @@ from realtime_message.cli.application import application
 from realtime_message.cli.subscribe import _line
 from realtime_message.client.subscriber import Publication
 from realtime_message.partitions import partition_of
+from realtime_message.stack.data_folder import DataFolder
 from support.ports import free_port
 from support.token_keys import KeyPair
 
@@ -141,3 +142,36 @@ def test_version_is_printed() -> None:
 def test_publication_is_one_harmless_line(data: object, user: str, line: str) -> None:
     """Sender and text where there are some; nothing that moves the cursor."""
     assert _line(Publication("c", data, user, 0)) == line
+
+
+@pytest.mark.parametrize(
+    ("app", "redis_url", "said"),
+    [
+        (
+            "shop:app",
+            "",
+            (
+                "rtm up already runs a worker for demo:app; the partitions are shared with it. For "
+                "all messages to reach shop:app: end it, and run `rtm up shop:app`\n"
+            ),
+        ),
+        (
+            "demo:app",
+            "",
+            "rtm up already runs a worker for demo:app; the partitions are shared with it\n",
+        ),
+        ("shop:app", "redis://elsewhere:6379", ""),
+    ],
+)
+def test_worker_beside_rtm_up_says_with_whom_it_shares(
+    app: str, redis_url: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the messages never reach it; nothing is said when it works on another Redis."""
+    monkeypatch.setattr("realtime_message.cli.worker.become_part", lambda *_: None)
+    if redis_url:
+        monkeypatch.setenv("REDIS_URL", redis_url)
+    folder = DataFolder(tmp_path / ".rtm")
+    with folder.locked():
+        folder.publish({"redis.url": "redis://127.0.0.1:1"}, "demo:app")
+        done = CliRunner().invoke(application, ["worker", app], catch_exceptions=False)
+    assert done.stderr == said

@@ -15,7 +15,7 @@ from pathlib import Path
 from realtime_message.stack.data_folder import DataFolder
 folder = DataFolder(Path(sys.argv[1]))
 with folder.locked():
-    folder.publish({"callback.port": 4000, "redis.url": "redis://127.0.0.1:1"})
+    folder.publish({"callback.port": 4000, "redis.url": "redis://127.0.0.1:1"}, "shop:app")
     print("owned", flush=True)
     sys.stdin.readline()
 """
@@ -103,8 +103,10 @@ def test_other_terminals_find_what_runs(tmp_path: Path) -> None:
     layer = DataFolder(tmp_path).running()
     assert layer is not None
     assert layer.values == {"callback.port": 4000, "redis.url": "redis://127.0.0.1:1"}
+    assert DataFolder(tmp_path).running_app() == "shop:app"
     owner.communicate("\n", timeout=10)
     assert DataFolder(tmp_path).running() is None
+    assert DataFolder(tmp_path).running_app() == ""
     assert not (tmp_path / "running.toml").exists()
 
 
