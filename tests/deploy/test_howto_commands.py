@@ -9,6 +9,8 @@ import pytest
 from support.howto_pages import HOWTO, OPERATOR_PAGES, commands
 
 PAGES = (
+    "write-handlers.md",
+    "decide-with-hooks.md",
     "docker-compose.md",
     "podman.md",
     "load-balancer.md",
@@ -22,6 +24,7 @@ PAGES = (
 
 COMPOSE, IMAGE, QUADLET = "test_compose.py", "test_image.py", "test_quadlets.py"
 README = "../system/test_readme_commands.py"
+OWN_APP = "../system/test_readme_own_app.py"
 CENTRIFUGO = "../system/test_cli_centrifugo.py"
 BALANCER, CHART = "test_load_balancer.py", "test_kubernetes_chart.py"
 
@@ -44,6 +47,9 @@ RUN_BY = {
     "podman build -t centrifuge-realtime-message .": "conftest.py",
     "promtool check rules deploy/monitoring/rules.yml": "test_monitoring.py",
     "python deploy/monitoring/make_dashboard.py": "test_monitoring.py",
+    "rtm up myworker:app --reload": OWN_APP,
+    "rtm callback myworker:app": OWN_APP,
+    "rtm worker myworker:app": OWN_APP,
     "rtm config check": README,
     "rtm partitions list": README,
 }

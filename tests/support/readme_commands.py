@@ -10,9 +10,14 @@ PROJECT = Path(__file__).parents[2]
 
 
 def shown_commands(readme: Path) -> list[str]:
-    """Return every line of the page's shell blocks, in order."""
-    blocks = re.findall(r"```bash\n(.*?)```", readme.read_text("utf-8"), flags=re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+    """Return every line of the page's shell blocks, in order, without comments."""
+    lines = "\n".join(shell_blocks(readme)).splitlines()
+    return [re.sub(r"\s+# .*$", "", line) for line in lines if line.strip()]
+
+
+def shell_blocks(readme: Path) -> list[str]:
+    """Return the page's shell blocks."""
+    return re.findall(r"```bash\n(.*?)```", readme.read_text("utf-8"), flags=re.DOTALL)
 
 
 def shown_programs(readme: Path) -> list[str]:

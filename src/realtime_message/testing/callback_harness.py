@@ -110,11 +110,25 @@ class CallbackHarness:
         """Return a connection token of a user, such as a client puts into its connect data."""
         return make_connection_token(self._secret, user, claims=claims)
 
-    async def connect(self, data: Any = None, *, user: str | None = None, **fields: Any) -> Answer:
-        """Let a client connect; with `user`, its data hold a token of that user."""
+    async def connect(
+        self,
+        data: Any = None,
+        *,
+        user: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> Answer:
+        """Let a client connect.
+
+        Args:
+            data: what it sends.
+            user: with one, its data hold a token of that user.
+            headers: of its handshake, which the hook gets as `event.headers`.
+            fields: Centrifugo's fields of the event.
+        """
         if user is not None:
             data = {**(data or {}), "token": self.token(user)}
-        return await self.send(EventKind.connect, data=data, **fields)
+        return await self.send(EventKind.connect, data=data, headers=headers, **fields)
 
     async def subscribe(
         self, channel: str, *, user: str = "user", data: Any = None, **fields: Any
@@ -142,7 +156,14 @@ class CallbackHarness:
         """Let a subscription reach its expiry."""
         return await self.send(EventKind.sub_refresh, channel=channel, user=user, **fields)
 
-    async def send(self, event: EventKind, *, data: Any = None, **fields: Any) -> Answer:
+    async def send(
+        self,
+        event: EventKind,
+        *,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> Answer:
         """Send a proxy event with Centrifugo's fields, such as `meta={"name": "Ann"}`."""
         if self._dispatcher is None or self._in_flight is None:
             raise RuntimeError("use the harness in `async with WorkerHarness(app) as harness:`")
@@ -157,7 +178,10 @@ class CallbackHarness:
             body["data"] = data
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._dispatcher.dispatch(
-            event, msgspec.json.encode(body), lambda _, reply: answer.set_result(reply), {}
+            event,
+            msgspec.json.encode(body),
+            lambda _, reply: answer.set_result(reply),
+            {name.lower(): value for name, value in (headers or {}).items()},
         )
         # Gives up what takes longer than the deadline.
         sweeping = asyncio.create_task(self._in_flight.keep_sweeping())
