@@ -23,7 +23,7 @@ def realtime_worker() -> Callable[..., WorkerHarness]:
     """Make a worker in memory, for `async with`; see WorkerHarness for what it takes."""
     from realtime_message.testing import WorkerHarness  # noqa: PLC0415 - see the module
 
-    def make(app: App, **options: Any) -> WorkerHarness:
+    def make(app: App | str, **options: Any) -> WorkerHarness:
         return WorkerHarness(app, **options)
 
     return make

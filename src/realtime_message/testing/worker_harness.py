@@ -11,12 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Self
 
-import msgspec
+from structlog.testing import capture_logs
 
 from realtime_message.app import App, check_handlers, open_resources
 from realtime_message.message import Message, encode_message
@@ -30,6 +28,7 @@ from realtime_message.testing.attempts import (
     read_dead_letter,
 )
 from realtime_message.testing.callback_harness import CallbackHarness
+from realtime_message.testing.given import check_replaced, given_app, made_message
 from realtime_message.testing.memory.state import Pending
 from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.running_worker import RecordedReplies, RunningWorker
@@ -55,7 +54,7 @@ class WorkerHarness:
     work; then retries, batches and parked channels wait for nothing.
 
     Args:
-        app: the handlers and hooks under test.
+        app: the handlers and hooks under test, or their name as `module:attribute`.
         resources: given to them instead of what the app's resources would open, by name.
         partition_count: how many partitions there are.
         callback: settings of the callback service, for `callback`.
@@ -68,19 +67,20 @@ class WorkerHarness:
         replies: what handlers sent to Centrifugo's server API.
 
     Raises:
-        StartupError: the app does not fit; at `async with`.
+        StartupError: the app does not fit, or has no resource of a name in `resources`; at
+            `async with`.
     """
 
     def __init__(
         self,
-        app: App,
+        app: App | str,
         *,
         resources: Mapping[str, Any] | None = None,
         partition_count: int = 8,
         callback: CallbackSettings | None = None,
         **settings: Any,
     ) -> None:
-        self._app = app
+        self._app = given_app(app)
         self._replaced = dict(resources or {})
         self._settings = {
             "lease_seconds": _LEASE_SECONDS,
@@ -90,7 +90,7 @@ class WorkerHarness:
         self.streams = MemoryStreams(partition_count, self._now)
         self.attempts: list[Attempt] = []
         self.replies = RecordedReplies()
-        self.callback = CallbackHarness(app, self.streams, callback)
+        self.callback = CallbackHarness(self._app, self.streams, callback)
         self._opened: Mapping[str, Any] = {}
         self._stack = contextlib.AsyncExitStack()
         self._time: SkippedTime | None = None
@@ -99,6 +99,7 @@ class WorkerHarness:
 
     async def __aenter__(self) -> Self:
         check_handlers(self._app)
+        check_replaced(self._app, self._replaced)
         self._time = SkippedTime(asyncio.get_running_loop())
         self._time.install()
         opening = open_resources(self._app, replaced=self._replaced)
@@ -109,9 +110,13 @@ class WorkerHarness:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._worker is not None:
-            await self._worker.crash()
+        await self._end_worker()
         await self._stack.aclose()
+
+    def __repr__(self) -> str:
+        reasons = "; ".join(dict.fromkeys(letter.reason for letter in self.streams.dead))
+        shown = f"handled={len(self.handled)} dead_letters={len(self.streams.dead)}"
+        return f"<WorkerHarness {shown}{': ' if reasons else ''}{reasons}>"
 
     @property
     def handled(self) -> list[Message]:
@@ -161,18 +166,8 @@ class WorkerHarness:
             client: the id of the sender's connection.
         """
         partition = partition_of(channel, self.streams.partition_count)
-        text = data.get("text", "") if isinstance(data, dict) else ""
-        sent_at = datetime.fromtimestamp(self._now(), UTC)
-        message = Message(
-            id=str(uuid.uuid4()),
-            channel=channel,
-            partition_id=partition,
-            user_id=user,
-            user_name=user_name or user,
-            text=text if isinstance(text, str) else "",
-            timestamp=sent_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            raw=msgspec.json.encode(data).decode(),
-            client_id=client,
+        message = made_message(
+            channel, partition, data, user=user, user_name=user_name, client=client, at=self._now()
         )
         appender = await self.streams.appender()
         await appender.append(partition, encode_message(message))
@@ -212,8 +207,7 @@ class WorkerHarness:
         What was being handled is handled again: a message that was in hand at the crash of its
         worker, and the number of its attempts, are treated as after any crash.
         """
-        if self._worker is not None:
-            await self._worker.crash()
+        await self._end_worker()
         for state in self.streams.partitions:
             state.held_until = 0.0
         self._start()
@@ -246,6 +240,12 @@ class WorkerHarness:
 
     def _now(self) -> float:
         return time.time() + (self._time.skipped_seconds if self._time is not None else 0.0)
+
+    async def _end_worker(self) -> None:
+        if self._worker is not None:
+            # That it cannot release its partitions belongs to the crash, and is no news.
+            with capture_logs():
+                await self._worker.crash()
 
     def _start(self) -> None:
         self._worker = RunningWorker(

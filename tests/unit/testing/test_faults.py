@@ -39,6 +39,8 @@ def test_plan_keeps_to_its_limits() -> None:
     assert all(0 <= f.choose(3) <= 2 for f in plan.faults)
     with pytest.raises(ValueError, match="at least one kind"):
         FaultPlan([])
+    with pytest.raises(ValueError, match="no fault 'kil'; there are kill, freeze"):
+        FaultPlan(["cut", "kil"])  # type: ignore[list-item]
 
 
 async def test_faults_come_in_order_at_their_times(capsys: pytest.CaptureFixture[str]) -> None:

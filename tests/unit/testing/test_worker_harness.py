@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import uvloop
 
 from realtime_message import App, Context, Message, Reject, Retry, Skip
+from realtime_message.app import Resource
 from realtime_message.errors import AppError, StartupError
 from realtime_message.telemetry.worker_metrics import Outcome
 from realtime_message.testing import NotIdleError, WorkerHarness
@@ -325,3 +327,59 @@ def test_uvloop_is_refused_with_a_reason() -> None:
         pytest.raises(RuntimeError, match="asyncio's own"),
     ):
         runner.run(use())
+
+
+async def test_app_is_given_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As to the fixture that starts the whole system."""
+    source = "from realtime_message import App\napp = App()\napp.on_message()(lambda m: None)\n"
+    (tmp_path / "named_app.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    async with WorkerHarness("named_app:app") as harness:
+        await harness.publish("room", 1)
+        await harness.run_until_idle()
+        assert len(harness.handled) == 1
+    with pytest.raises(AppError, match="did you mean named_app:app"):
+        WorkerHarness("named_app:apq")
+    with pytest.raises(TypeError, match="wants an App or its name, such as myapp:app, not type"):
+        WorkerHarness(App)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(["pool"], "the app has no resource poool; it has pool"), ([], "poool; it has none")],
+)
+async def test_replaced_resource_that_there_is_not_is_refused(names: list[str], said: str) -> None:
+    """The real one would be opened in its place."""
+    app = App()
+    app.on_message()(lambda m: None)
+    for name in names:
+        app.resources[name] = Resource(name, dict)
+    with pytest.raises(AppError, match=said):
+        async with WorkerHarness(app, resources={"poool": 1}):
+            pass
+
+
+async def test_harness_shows_what_became_of_messages() -> None:
+    """A failing assertion prints it, and says why messages were given up."""
+    app, _ = failing_app(99)
+    async with WorkerHarness(app, max_attempts=1) as harness:
+        assert repr(harness) == "<WorkerHarness handled=0 dead_letters=0>"
+        for _ in range(2):
+            await harness.publish("chat:1", {})
+        await harness.run_until_idle()
+    shown = "handled=0 dead_letters=2: ValueError: no (attempt 1 of 1)"
+    assert repr(harness) == f"<WorkerHarness {shown}>"
+
+
+async def test_end_of_the_harness_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a user sees of a failing test is about the test; what was logged before stays."""
+    app, _ = failing_app(1)
+    async with WorkerHarness(app) as harness:
+        await harness.publish("chat:1", {})
+        await harness.run_until_idle()
+        await harness.crash()
+        before = capsys.readouterr()
+    after = capsys.readouterr()
+    assert (after.out, after.err) == ("", "")
+    assert "message.failed" in before.out + before.err
+    assert "this process has crashed" not in before.out + before.err

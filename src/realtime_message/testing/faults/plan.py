@@ -58,7 +58,7 @@ class FaultPlan:
         faults: in the order of their times.
 
     Raises:
-        ValueError: no kind, or the variable holds no number.
+        ValueError: no kind, an unknown one, or the variable holds no number.
     """
 
     def __init__(
@@ -72,6 +72,12 @@ class FaultPlan:
     ) -> None:
         if not kinds:
             raise ValueError("FaultPlan: name at least one kind of fault")
+        unknown = [kind for kind in kinds if kind not in ALL_KINDS]
+        if unknown:
+            raise ValueError(
+                f"FaultPlan: there is no fault {', '.join(map(repr, unknown))}; there are "
+                f"{', '.join(ALL_KINDS)}"
+            )
         self.seed = seed if seed is not None else _seed()
         chance = random.Random(self.seed)  # noqa: S311 - a plan that can be repeated, no secret
         times = sorted(chance.uniform(0, within_seconds) for _ in range(count))
