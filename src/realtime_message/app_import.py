@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,14 @@ from realtime_message.app import App
 from realtime_message.errors import AppError
 
 _EXAMPLE = "examples.worker:app"
+
+# What a user did not write: other packages, this one, the standard library.
+_INSTALLED = (
+    f"{os.sep}site-packages{os.sep}",
+    str(Path(__file__).parent),
+    str(Path(os.__file__).parent),
+    "<frozen ",
+)
 
 
 def import_app(name: str) -> App:
@@ -29,9 +38,10 @@ def import_app(name: str) -> App:
             the attribute is missing or is no App. The text says which, and where.
     """
     module_name, _, attributes = name.partition(":")
-    if not _is_dotted(module_name) or not _is_dotted(attributes):
+    is_file = module_name.endswith(".py")
+    if is_file or not _is_dotted(module_name) or not _is_dotted(attributes):
         raise AppError(f"{name}: {_wrong_form(name)}")
-    module = _import_module(module_name)
+    module = _import_module(module_name, attributes)
     found: Any = module
     for attribute in attributes.split("."):
         try:
@@ -58,7 +68,7 @@ def _wrong_form(name: str) -> str:
     return f"an app is named module:attribute, such as {_EXAMPLE}"
 
 
-def _import_module(name: str) -> ModuleType:
+def _import_module(name: str, attributes: str) -> ModuleType:
     directory = os.getcwd()  # noqa: PTH109 - sys.path holds texts
     if directory not in sys.path:
         sys.path.insert(0, directory)
@@ -67,16 +77,34 @@ def _import_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         # The named module itself, or one that it wants to import?
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            near = _near_module(error.name, Path(directory))
+            advice = (
+                f"did you mean {near}{name.removeprefix(error.name)}:{attributes}?"
+                if near
+                else "run the command in the folder that holds it"
+            )
             raise AppError(
-                f"there is no module {error.name}, neither in {directory} nor installed; run the "
-                "command in the folder that holds it"
+                f"there is no module {error.name}, neither in {directory} nor installed; {advice}"
             ) from None
         raise AppError(_failed_import(name, error)) from error
     except (Exception, SystemExit) as error:
         raise AppError(_failed_import(name, error)) from error
 
 
+def _near_module(name: str, directory: Path) -> str:
+    """Return a module in a folder whose name is nearly this one; empty if there is none."""
+    package, dot, last = name.rpartition(".")
+    folder = directory.joinpath(*package.split(".")) if package else directory
+    if not folder.is_dir():
+        return ""
+    names = [p.stem for p in folder.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()]
+    near = difflib.get_close_matches(last, names, n=1)
+    return f"{package}{dot}{near[0]}" if near else ""
+
+
 def _failed_import(name: str, error: BaseException) -> str:
+    if isinstance(error, AppError):
+        return f"{_place(error)}: {error}"
     what = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
     return f"{name} failed while it was imported, {_place(error)}: {what}"
 
@@ -90,8 +118,7 @@ def _place(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename != __file__ and "importlib" not in frame.filename
     ]
-    installed = (f"{os.sep}site-packages{os.sep}", os.path.dirname(__file__))  # noqa: PTH120 - as above
-    own = [frame for frame in frames if not any(part in frame.filename for part in installed)]
+    own = [frame for frame in frames if not any(part in frame.filename for part in _INSTALLED)]
     if not frames:
         return "in an extension module"
     frame = (own or frames)[-1]

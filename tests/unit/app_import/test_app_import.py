@@ -46,6 +46,7 @@ def test_app_is_found_in_the_working_directory(folder: Path) -> None:
         ("shop", "name the App in it too: shop:app"),
         ("shop/orders.py", "name the module, not its file: shop.orders:app"),
         ("./orders.py:app", "name the module, not its file: orders:app"),
+        ("orders.py:app", "name the module, not its file: orders:app"),
         ("shop:", "named module:attribute"),
     ],
 )
@@ -59,6 +60,18 @@ def test_missing_module_is_told_with_the_folder(folder: Path) -> None:
     assert f"there is no module nowhere, neither in {folder}" in _problem("nowhere:app")
     (folder / "shop").mkdir()
     assert "there is no module shop.orders" in _problem("shop.orders:app")
+
+
+def test_missing_module_is_told_with_the_nearest_in_the_folder(folder: Path) -> None:
+    """A slip of the pen."""
+    (folder / "worker.py").write_text("")
+    (folder / "shop").mkdir()
+    (folder / "shop/__init__.py").write_text("")
+    (folder / "shop/orders.py").write_text("")
+    assert _problem("workr:app").endswith("nor installed; did you mean worker:app?")
+    assert _problem("shop.order:app").endswith("did you mean shop.orders:app?")
+    assert _problem("shp.orders:app").endswith("did you mean shop.orders:app?")
+    assert _problem("nothing:app").endswith("run the command in the folder that holds it")
 
 
 def test_module_that_misses_another_is_not_called_missing(folder: Path) -> None:
@@ -77,9 +90,13 @@ def test_module_that_misses_another_is_not_called_missing(folder: Path) -> None:
         ("import sys\nsys.exit('no')\n", "orders.py, line 2: SystemExit: no"),
         (
             "from realtime_message import App\napp = App()\n@app.on_message()\ndef f(): ...\n",
-            "orders.py, line 3: realtime_message.errors.AppError",
+            "orders.py, line 3: @app.on_message on orders.f(): the function must take",
         ),
-        ("import json\njson.loads('{')\n", "json.decoder.JSONDecodeError"),
+        (
+            "import json\njson.loads('{')\n",
+            "orders.py, line 2: json.decoder.JSONDecodeError",
+        ),
+        ("import os\nos.environ['NOWHERE_SET']\n", "orders.py, line 2: KeyError: 'NOWHERE_SET'"),
     ],
 )
 def test_failing_module_is_told_with_its_line(source: str, expected: str, folder: Path) -> None:
