@@ -12,17 +12,10 @@ from types import ModuleType
 from typing import Any
 
 from realtime_message.app import App
+from realtime_message.app.user_code import is_users, shown_file
 from realtime_message.errors import AppError
 
 _EXAMPLE = "examples.worker:app"
-
-# What a user did not write: other packages, this one, the standard library.
-_INSTALLED = (
-    f"{os.sep}site-packages{os.sep}",
-    str(Path(__file__).parent),
-    str(Path(os.__file__).parent),
-    "<frozen ",
-)
 
 
 def import_app(name: str) -> App:
@@ -112,22 +105,17 @@ def _failed_import(name: str, error: BaseException) -> str:
 def _place(error: BaseException) -> str:
     """Return file and line of the user's code that failed."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{_relative(error.filename)}, line {error.lineno}"
+        return f"{shown_file(error.filename)}, line {error.lineno}"
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename != __file__ and "importlib" not in frame.filename
     ]
-    own = [frame for frame in frames if not any(part in frame.filename for part in _INSTALLED)]
+    own = [frame for frame in frames if is_users(frame.filename)]
     if not frames:
         return "in an extension module"
     frame = (own or frames)[-1]
-    return f"{_relative(frame.filename)}, line {frame.lineno}"
-
-
-def _relative(file: str) -> str:
-    directory = os.getcwd() + os.sep  # noqa: PTH109 - as above
-    return file.removeprefix(directory)
+    return f"{shown_file(frame.filename)}, line {frame.lineno}"
 
 
 def _missing_attribute(name: str, module: ModuleType, attribute: str) -> str:

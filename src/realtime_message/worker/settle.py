@@ -9,6 +9,7 @@ from realtime_message.telemetry.logs import get_logger
 from realtime_message.telemetry.worker_metrics import Outcome
 from realtime_message.worker.backoff import until_answered
 from realtime_message.worker.delivery import CancelCause, Delivery, Origin
+from realtime_message.worker.failure_view import how_to_see, place_of
 from realtime_message.worker.retry import Decision, RetryPolicy
 
 log = get_logger("worker.settle")
@@ -127,6 +128,7 @@ class Settler:
             **_names(delivery),
             attempt=delivery.attempt,
             reason=decision.reason,
+            **place_of(decision.error),
             again_in_seconds=round(decision.delay_seconds, 3),
         )
         if delivery.attempt == 1 and delivery.origin is Origin.stream:
@@ -159,6 +161,8 @@ class Settler:
             **_names(delivery),
             attempts=delivery.attempt,
             reason=decision.reason,
+            **place_of(decision.error),
+            see=how_to_see(delivery.message),
         )
         self._observe(delivery, Outcome.dead_letter, took_seconds)
         held.suspects.clear(delivery)
