@@ -10,6 +10,8 @@ KEEPER = ("tests/unit/worker/test_lease_keeper.py",)
 PARKING = ("tests/unit/worker/test_parking.py",)
 HANDLERS = ("tests/unit/worker/test_handlers_in_memory.py",)
 LOST_LEASE = "test_channel_that_is_parked_while_its_worker_loses_the_lease_keeps_its_order"
+THREADS = ("tests/unit/worker/test_threads.py",)
+RUNNING = ("tests/unit/worker/test_running.py",)
 RETRY = ("tests/unit/worker/test_retry.py",)
 
 WORKER_RULES = (
@@ -281,6 +283,22 @@ WORKER_RULES = (
         "        pass",
         "a partition stands still until somebody restarts the worker",
         ("tests/unit/worker/test_progress_watch.py",),
+    ),
+    Mutation(
+        "thread.what_it_returns_is_not_awaited",
+        "worker/threads.py",
+        "        if result is not None and inspect.isawaitable(result):",
+        "        if inspect.iscoroutine(result) and result.close():",
+        "a coroutine function behind a decorator is acknowledged without having run",
+        HANDLERS,
+    ),
+    Mutation(
+        "thread.cancelled_is_not_waited_for",
+        "worker/threads.py",
+        "                if self._is_closed:\n",
+        "                if True:\n",
+        "a thread goes on with a message after its partition was handed over",
+        (*THREADS, *RUNNING),
     ),
     Mutation(
         "context.same_key_for_all_answers",

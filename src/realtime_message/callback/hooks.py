@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
@@ -90,7 +91,10 @@ class HookRunner:
     async def _call(self, hook: BoundHook, event: ProxyEvent) -> object:
         if hook.is_async:
             return await hook.call(event)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, hook.call, event)
+        loop = asyncio.get_running_loop()
+        reply = await loop.run_in_executor(self._threads, hook.call, event)
+        # A coroutine function behind an ordinary decorator returns what is to be awaited.
+        return await reply if inspect.isawaitable(reply) else reply
 
 
 def _checked(reply: object, hook: BoundHook, reply_type: type[R]) -> R | None:

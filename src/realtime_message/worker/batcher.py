@@ -49,7 +49,7 @@ class Batcher:
         self._rule = handler.batch
         self._held = held
         self._settler = settler
-        self._time_limit_seconds = (time_limit_seconds or None) if handler.is_async else None
+        self._time_limit_seconds = time_limit_seconds or None
         self._time = asyncio.get_running_loop().time
         self._gathered: deque[Delivery] = deque()
         self._due_at = 0.0

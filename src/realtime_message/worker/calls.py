@@ -30,7 +30,6 @@ class BoundHandler:
 
     Attributes:
         handler: as registered.
-        is_async: whether it can be cancelled; a thread cannot.
         call: calls it with one delivery.
         batch: how messages are gathered; None for one by one.
         content: for a batch, what the handler gets of one delivery; may raise Reject.
@@ -38,7 +37,6 @@ class BoundHandler:
     """
 
     handler: Handler
-    is_async: bool
     call: Callable[[Delivery], Awaitable[Any]]
     batch: BatchRule | None
     content: Callable[[Delivery], Any]
@@ -81,7 +79,7 @@ class Binder:
         takes = {p.name: self._take(p, handler) for p in parameters}
         if handler.batch is None:
             call = self._single(handler, parameters, takes)
-            return BoundHandler(handler, handler.is_async, call, None, _nothing, _nothing)
+            return BoundHandler(handler, call, None, _nothing, _nothing)
         content, *rest = parameters
         given = {p.name: self._resources[p.name] for p in rest}
         function = self._awaitable(handler)
@@ -92,7 +90,6 @@ class Binder:
         take = takes[content.name]
         return BoundHandler(
             handler,
-            handler.is_async,
             _nothing,
             handler.batch,
             lambda delivery: take(delivery, None),

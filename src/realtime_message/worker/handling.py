@@ -43,7 +43,9 @@ class Handling:
         self._surroundings = Surroundings(
             equipment.names.worker, equipment.replies, settings.handler_timeout_seconds
         )
-        self.running = Running(settings.handler_timeout_seconds, equipment.clock)
+        self.running = Running(
+            settings.handler_timeout_seconds, equipment.clock, self._threads.has_call_of
+        )
         policy = RetryPolicy(
             settings.max_attempts, settings.backoff_initial_seconds, settings.backoff_max_seconds
         )
@@ -93,6 +95,6 @@ class Handling:
 
     async def close(self) -> None:
         """Cancel what still runs."""
+        self._threads.close()
         await self._runners.close()
         self.running.close()
-        self._threads.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from realtime_message.telemetry.logs import get_logger
 from realtime_message.worker.calls import BoundHandler
@@ -31,17 +31,24 @@ class Running:
     Args:
         time_limit_seconds: how long a handler may take; 0 for ever.
         clock: seconds, never jumping.
+        is_in_thread: whether a task waits for a thread.
 
     Attributes:
         calls: the deliveries, each with its call.
         is_watched: whether the clock runs for the oldest.
     """
 
-    def __init__(self, time_limit_seconds: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        time_limit_seconds: float,
+        clock: Clock,
+        is_in_thread: Callable[[asyncio.Task[None]], bool],
+    ) -> None:
         self.time_limit_seconds = time_limit_seconds
         self.calls: dict[Delivery, Call] = {}
         self.is_watched = not time_limit_seconds
         self._clock = clock
+        self._is_in_thread = is_in_thread
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -79,9 +86,7 @@ class Running:
         """Cancel a coroutine. A thread cannot be stopped: it is named, and waited for."""
         delivery.cancel_cause = cause
         task, bound, _ = self.calls[delivery]
-        if bound.is_async:
-            task.cancel()
-        elif cause is CancelCause.time_limit:
+        if cause is CancelCause.time_limit and self._is_in_thread(task):
             log.error(
                 "handler.overdue",
                 handler=bound.handler.name,
@@ -91,6 +96,7 @@ class Running:
                 advice="a thread cannot be stopped: give its calls time-outs of their own",
                 stack=stack_of_handler(bound.handler),
             )
+        task.cancel()
 
     def _arm(self, seconds: float) -> None:
         self.is_watched = True

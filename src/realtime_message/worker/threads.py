@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import itertools
 import threading
 from collections.abc import Callable
@@ -11,6 +12,21 @@ from queue import SimpleQueue
 from typing import Any
 
 _Job = Callable[[], None]
+
+
+class _Call:
+    """A call in a thread, and who waits for it.
+
+    Attributes:
+        waiter: done when the outcome is there. A task that is cancelled gets another one.
+        outcome: what the function returned and what it raised, when it has ended.
+    """
+
+    __slots__ = ("outcome", "waiter")
+
+    def __init__(self, waiter: asyncio.Future[None]) -> None:
+        self.waiter = waiter
+        self.outcome: tuple[Any, BaseException | None] | None = None
 
 
 class HandlerThreads:
@@ -29,15 +45,20 @@ class HandlerThreads:
         self._numbers = itertools.count(1)
         self._thread_count = 0
         self._free = 0
+        self._calls: dict[asyncio.Task[Any] | None, _Call] = {}
+        self._is_closed = False
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function in a thread, with this task's context variables, and return its result.
 
-        When the waiting task is cancelled the function goes on to its end: nothing can stop a
-        thread. Its result is dropped.
+        If that is awaitable, as with a coroutine function behind an ordinary decorator, it is
+        awaited here, in the event loop.
+
+        Nothing can stop a thread, so a task that is cancelled meanwhile waits for its end all the
+        same, until `close`. A result stays a result then; what is to be awaited is cancelled.
         """
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
+        call = _Call(loop.create_future())
         context = contextvars.copy_context()
 
         def job() -> None:
@@ -47,7 +68,7 @@ class HandlerThreads:
             except BaseException as raised:  # noqa: BLE001 - handed to whoever waits
                 error = raised
             try:
-                loop.call_soon_threadsafe(self._deliver, done, result, error)
+                loop.call_soon_threadsafe(self._deliver, call, result, error)
             except RuntimeError:
                 return  # the loop is closed: nobody waits any more
 
@@ -56,24 +77,52 @@ class HandlerThreads:
         else:
             self._free -= 1
         self._jobs.put(job)
-        return await done
+        task = asyncio.current_task()
+        self._calls[task] = call
+        try:
+            result, is_cancelled = await self._outcome(call)
+        finally:
+            del self._calls[task]
+        if result is not None and inspect.isawaitable(result):
+            if is_cancelled and task is not None:
+                task.cancel()
+            result = await result
+        return result
+
+    def has_call_of(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a task waits for a thread."""
+        return task in self._calls
 
     def close(self) -> None:
-        """Let the threads end as soon as they are free."""
+        """Let the threads end as soon as they are free, and wait for none of them any more."""
+        self._is_closed = True
+        for call in self._calls.values():
+            call.waiter.cancel()
         for _ in range(self._thread_count):
             self._jobs.put(None)
 
-    def _deliver(self, done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    async def _outcome(self, call: _Call) -> tuple[Any, bool]:
+        """Return what a call returned, or raise its error; and whether the task was cancelled."""
+        is_cancelled = False
+        while call.outcome is None:
+            try:
+                await call.waiter
+            except asyncio.CancelledError:
+                if self._is_closed:
+                    raise
+                is_cancelled = True
+                if call.waiter.cancelled():
+                    call.waiter = asyncio.get_running_loop().create_future()
+        result, error = call.outcome
+        if error is not None:
+            raise error
+        return result, is_cancelled
+
+    def _deliver(self, call: _Call, result: Any, error: BaseException | None) -> None:
         self._free += 1
-        if done.cancelled():
-            return
-        if error is None:
-            done.set_result(result)
-        elif isinstance(error, StopIteration):
-            # A future refuses it, as it would end the generator that waits.
-            done.set_exception(RuntimeError(f"the handler raised {error!r}"))
-        else:
-            done.set_exception(error)
+        call.outcome = (result, error)
+        if not call.waiter.done():
+            call.waiter.set_result(None)
 
     def _start(self) -> None:
         self._thread_count += 1

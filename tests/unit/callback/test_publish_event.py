@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import uuid
+from collections.abc import Awaitable
 
 import pytest
 from structlog.testing import capture_logs
@@ -256,6 +257,23 @@ async def test_the_hook_is_asked(make_caller, app, appender, is_async) -> None:
     assert (user, channel, data) == ("56", "chat:index", {"text": "x"})
     assert thread.startswith("hook") is not is_async
     assert len(appender.entries) == 2
+
+
+async def test_a_coroutine_function_behind_an_ordinary_one_is_awaited(
+    make_caller, app, appender
+) -> None:
+    """What it says counts: a decorator must not let everything pass."""
+
+    async def refuse(event: PublishEvent) -> None:
+        raise Refuse(1234, f"not {event.channel}")
+
+    def ask(event: PublishEvent) -> Awaitable[None]:
+        return refuse(event)
+
+    app.on_publish()(ask)
+    reply = await make_caller().call(publish_body({"text": "x"}))
+    assert reply["error"]["code"] == 1234
+    assert not appender.entries
 
 
 async def test_the_hook_rewrites(make_caller, app, appender) -> None:

@@ -1,6 +1,7 @@
 """Typed payloads, resources, middleware and batches, in whole workers in memory."""
 
 import asyncio
+import functools
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -116,6 +117,65 @@ async def test_sync_handlers_run_in_threads_and_get_the_same() -> None:
     await until(lambda: streams.unfinished == 0)
     assert seen == [("hello", 1, "handler")]
     assert [letter.reason for letter in streams.dead] == ["no"]
+    await worker.stop()
+
+
+async def test_coroutine_function_behind_an_ordinary_function_is_awaited() -> None:
+    """A decorator, a lambda: nothing is acknowledged before the coroutine has ended."""
+    streams = MemoryStreams(1)
+    app, seen = App(), []
+    go_on = asyncio.Event()
+
+    def decorated(function: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        @functools.wraps(function)
+        def wrapper(*given: object, **named: object) -> Awaitable[None]:
+            return function(*given, **named)
+
+        return wrapper
+
+    @app.on_message("one:*")
+    @decorated
+    async def handle(message: Message) -> None:
+        await go_on.wait()
+        seen.append(message.text)
+
+    @app.on_batch("batch:*")
+    @decorated
+    async def handle_batch(messages: list[Message]) -> None:
+        await go_on.wait()
+        seen.extend(message.text for message in messages)
+
+    worker = RunningWorker(streams, app)
+    streams.append("one:1", "one")
+    streams.append("batch:1", "batch")
+    await until(lambda: len(worker.worker.handling.running) == 1, 10)
+    await until(lambda: any(held.has_batch_at_work for held in worker.worker.ownership.held()))
+    await asyncio.sleep(0.05)
+    assert streams.unfinished == 2
+    go_on.set()
+    await until(lambda: streams.unfinished == 0)
+    assert sorted(seen) == ["batch", "one"]
+    await worker.stop()
+
+
+async def test_coroutine_function_behind_a_decorator_has_its_time_limit() -> None:
+    """Once the thread has returned it, it is cancelled like any other, and tried again."""
+    streams = MemoryStreams(1)
+    app, attempts = App(), []
+
+    async def work(message: Message, context: Context) -> None:
+        attempts.append((message.channel, context.attempt))
+        await asyncio.sleep(60 if context.attempt == 1 else 0)
+
+    def handle(message: Message, context: Context) -> Awaitable[None]:
+        return work(message, context)
+
+    app.on_message("one:*")(handle)
+    worker = RunningWorker(streams, app, handler_timeout_seconds=0.1, backoff_initial_seconds=0.01)
+    streams.append("one:1")
+    await until(lambda: streams.unfinished == 0, 10)
+    assert attempts == [("one:1", 1), ("one:1", 2)]
+    assert worker.count(Outcome.retry) == 1
     await worker.stop()
 
 

@@ -65,20 +65,80 @@ async def test_context_variables_go_along() -> None:
     threads.close()
 
 
-async def test_cancelled_wait_leaves_the_thread_to_finish() -> None:
-    """A thread cannot be stopped; its result is dropped and it serves the next job."""
+async def test_cancelled_task_waits_for_its_thread_and_keeps_the_result() -> None:
+    """A thread cannot be stopped: who asks for the end again and again gets it when it is there."""
     threads = HandlerThreads(1)
-    go_on, ended = threading.Event(), threading.Event()
+    go_on = threading.Event()
 
-    def job() -> None:
+    def job() -> str:
         go_on.wait(10)
-        ended.set()
+        return "done"
 
     task = asyncio.create_task(threads.run(job))
-    await asyncio.sleep(0)
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        task.cancel()
+    await asyncio.sleep(0.01)
+    assert not task.done()
+    assert threads.has_call_of(task)
     task.cancel()
+    go_on.set()
+    assert await task == "done"
+    assert not threads.has_call_of(task)
+    threads.close()
+
+
+async def test_closed_threads_are_waited_for_no_more() -> None:
+    """At the end of a worker a thread that hangs keeps nobody."""
+    threads = HandlerThreads(1)
+    go_on = threading.Event()
+    task = asyncio.create_task(threads.run(go_on.wait, 10))
+    await asyncio.sleep(0.01)
+    threads.close()
     with pytest.raises(asyncio.CancelledError):
         await task
     go_on.set()
-    assert await threads.run(ended.is_set) is True
+
+
+async def test_what_a_thread_returns_to_be_awaited_is_awaited_in_the_loop() -> None:
+    """As with a coroutine function behind a decorator; that can be cancelled."""
+    threads = HandlerThreads(1)
+    begun, ended = [], []
+
+    async def work(seconds: float) -> str:
+        begun.append(threading.current_thread() is threading.main_thread())
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            ended.append(seconds)
+        return "done"
+
+    assert await threads.run(lambda: work(0)) == "done"
+    task = asyncio.create_task(threads.run(work, 60))
+    await until(lambda: len(begun) == 2)
+    assert not threads.has_call_of(task)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert begun == [True, True]
+    assert ended == [0, 60]
+    threads.close()
+
+
+async def test_cancelled_while_the_thread_made_it_the_awaitable_is_cancelled() -> None:
+    """The request to end is not forgotten."""
+    threads = HandlerThreads(1)
+    go_on = threading.Event()
+
+    def make() -> object:
+        go_on.wait(10)
+        return asyncio.sleep(60)
+
+    task = asyncio.create_task(threads.run(make))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.sleep(0.01)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     threads.close()
