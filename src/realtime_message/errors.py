@@ -26,6 +26,8 @@ ControlSignal                     what handlers and hooks raise to say what happ
 
 from __future__ import annotations
 
+from math import isfinite
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_COULD_NOT_START = 3
@@ -113,12 +115,23 @@ class Retry(ControlSignal):
     Args:
         after_seconds: how long to wait; None takes the next step of the back-off.
         reason: kept with the dead letter if the attempts run out.
+
+    Raises:
+        TypeError: the time is no number, or the reason no text.
+        ValueError: the time is infinite or no number at all.
     """
 
     def __init__(
         self, after_seconds: float | None = None, reason: str = "asked for a retry"
     ) -> None:
-        super().__init__(reason)
+        if after_seconds is not None and not isinstance(after_seconds, int | float):
+            raise TypeError(
+                f"Retry: after_seconds must be a number, not {type(after_seconds).__name__}; "
+                "a text is given as reason=…, a timedelta by its total_seconds()"
+            )
+        if after_seconds is not None and not isfinite(after_seconds):
+            raise ValueError(f"Retry: after_seconds must be finite, not {after_seconds}")
+        super().__init__(_text("Retry", reason))
         self.after_seconds = after_seconds
         self.reason = reason
 
@@ -128,10 +141,13 @@ class Reject(ControlSignal):
 
     Args:
         reason: kept with the dead letter.
+
+    Raises:
+        TypeError: the reason is no text.
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(_text("Reject", reason))
         self.reason = reason
 
 
@@ -184,3 +200,12 @@ class Disconnect(ControlSignal):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+def _text(signal: str, reason: object) -> str:
+    """Return a signal's reason, which is kept with the message: it must be text."""
+    if not isinstance(reason, str):
+        raise TypeError(
+            f"{signal}: the reason must be text, not {type(reason).__name__}; give its str(…)"
+        )
+    return reason

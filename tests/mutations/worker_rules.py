@@ -12,6 +12,7 @@ HANDLERS = ("tests/unit/worker/test_handlers_in_memory.py",)
 LOST_LEASE = "test_channel_that_is_parked_while_its_worker_loses_the_lease_keeps_its_order"
 THREADS = ("tests/unit/worker/test_threads.py",)
 RUNNING = ("tests/unit/worker/test_running.py",)
+HANDLER_END = ("tests/unit/worker/test_handler_end.py",)
 RETRY = ("tests/unit/worker/test_retry.py",)
 
 WORKER_RULES = (
@@ -299,6 +300,30 @@ WORKER_RULES = (
         "                if True:\n",
         "a thread goes on with a message after its partition was handed over",
         (*THREADS, *RUNNING),
+    ),
+    Mutation(
+        "defect.message_counts_as_not_begun",
+        "worker/dispatcher.py",
+        "        if delivery is not None and not runners.is_closed:",
+        "        if False:",
+        "a message over which we fail ends one worker after the other, for ever",
+        HANDLER_END,
+    ),
+    Mutation(
+        "defect.forgotten_in_a_drain",
+        "worker/fetcher.py",
+        "            while held.failure is None:",
+        "            while held.failure is None or (held.is_draining and held.is_idle):",
+        "a message over which we fail while draining is handed over as if it had not begun",
+        HANDLER_END,
+    ),
+    Mutation(
+        "letter.no_unicode",
+        "worker/retry.py",
+        'return text.encode("utf-8", "backslashreplace").decode()',
+        "return text",
+        "an error that names a file with a name that is no Unicode ends the worker",
+        HANDLER_END,
     ),
     Mutation(
         "context.same_key_for_all_answers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Literal, Protocol
 
@@ -29,10 +30,14 @@ _MAX_NAMED = 100
 _BEFORE_GIVING_WAY = 64
 
 
+_Settle = Callable[[Delivery, BaseException | None, float], Delivery | None]
+
+
 class Pool(Protocol):
     """Where another runner comes from; see runners."""
 
     is_one_coming: bool
+    is_closed: bool
 
     def wake(self) -> None:
         """Call one."""
@@ -65,14 +70,15 @@ class Dispatcher:
         self._find = handlers.find
         self._running = running
         self._settler = settler
+        # It returns None, always: stored, that says without a further step that all is settled.
+        self._settle: _Settle = settler.settle
         self._unhandled = unhandled
         self._clock = clock
         self._named: set[str] = set()
 
-    async def work(self, task: asyncio.Task[None], runners: Pool) -> bool:
+    # What a message passes is written out here: a call costs more than most of the steps.
+    async def work(self, task: asyncio.Task[None], runners: Pool) -> bool:  # noqa: C901 - see above
         """Handle what is ready, until there is nothing, or others should have a turn.
-
-        What a message passes is written out here: a call costs more than most of the steps.
 
         Args:
             task: the current one; to be cancelled when a handler is to be cut short.
@@ -84,38 +90,54 @@ class Dispatcher:
         turns, running, calls, clock = self._turns, self._running, self._running.calls, self._clock
         pristine = copy_context()
         now = clock()
-        for _ in range(_BEFORE_GIVING_WAY):
-            delivery = turns.take()
-            if delivery is None:
-                return True
-            if not runners.is_one_coming and turns:
-                runners.wake()
-            handler = self._handler_of(delivery, now)
-            if handler is None:
-                continue
-            held = delivery.held
-            began_at = now
-            calls[delivery] = (task, handler, began_at)
-            if not running.is_watched:
-                running.watch()
-            held.handling += 1
-            error: BaseException | None = None
-            try:
-                await handler.call(delivery)
-            except HANDLER_ERRORS as raised:
-                error = meaning_of(raised, delivery, task)
-                if error is None:
-                    raise
-            finally:
-                del calls[delivery]
-                held.handling -= 1
-                if held.is_draining:
-                    held.wake()  # the drain may wait for this
-            now = clock()  # when the next one begins, too: nothing is waited for until then
-            self._settler.settle(delivery, error, now - began_at)
-            if copy_context() != pristine or task.cancelling():
-                return False
+        delivery: Delivery | None = None
+        try:
+            for _ in range(_BEFORE_GIVING_WAY):
+                delivery = turns.take()
+                if delivery is None:
+                    return True
+                if not runners.is_one_coming and turns:
+                    runners.wake()
+                handler = self._handler_of(delivery, now)
+                if handler is None:
+                    continue
+                held = delivery.held
+                began_at = now
+                calls[delivery] = (task, handler, began_at)
+                if not running.is_watched:
+                    running.watch()
+                held.handling += 1
+                error: BaseException | None = None
+                try:
+                    await handler.call(delivery)
+                except HANDLER_ERRORS as raised:
+                    error = meaning_of(raised, delivery, task)
+                    if error is None:
+                        raise
+                finally:
+                    del calls[delivery]
+                    held.handling -= 1
+                    if held.is_draining:
+                        held.wake()  # the drain may wait for this
+                now = clock()  # when the next one begins, too: nothing is waited for until then
+                delivery = self._settle(delivery, error, now - began_at)
+                if copy_context() != pristine or task.cancelling():
+                    return False
+        except BaseException as defect:
+            self._meet(defect, delivery, runners)
+            raise
         return True
+
+    def _meet(self, defect: BaseException, delivery: Delivery | None, runners: Pool) -> None:
+        """Let nobody believe that a message had not begun which was in hand when a defect was met.
+
+        Args:
+            defect: what was raised.
+            delivery: the one in hand; None if it was settled.
+            runners: if they are closed, all is given up anyway.
+        """
+        if delivery is not None and not runners.is_closed:
+            delivery.held.fail(defect)
 
     def _handler_of(self, delivery: Delivery, now: float) -> BoundHandler | None:
         """Return what is to handle a delivery now; None if nothing is, or something else is done.

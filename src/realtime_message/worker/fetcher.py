@@ -60,6 +60,7 @@ class Fetcher:
 
         Raises:
             LeaseLostError: the partition is another worker's.
+            BaseException: a defect that was met, also at the end: nothing is handed over in order.
         """
         held = self._held
         watches = [
@@ -68,10 +69,11 @@ class Fetcher:
         ]
         try:
             await held.parking.load()
-            while not (held.is_draining and held.is_idle and not held.committer.has_finished):
-                if held.failure is not None:
-                    raise held.failure
+            while held.failure is None:
+                if held.is_draining and held.is_idle and not held.committer.has_finished:
+                    return
                 await self._turn()
+            raise held.failure
         finally:
             await cancel_all(watches)
 

@@ -43,7 +43,7 @@ class HeldPartition:
         is_draining: whether no further message is handed to a handler.
         is_at_gate: whether what was read last is held back until a resize is further; see gate.py.
         handling: how many deliveries runners have in hand.
-        failure: a defect met by an errand; the fetcher raises it.
+        failure: a defect that was met; the fetcher raises it.
     """
 
     def __init__(
@@ -173,6 +173,12 @@ class HeldPartition:
         task.add_done_callback(self._errand_done)
         return task
 
+    def fail(self, defect: BaseException) -> None:
+        """Stop the worker, without a release: what is in hand counts as begun, as after a crash."""
+        if self.failure is None:
+            self.failure = defect
+        self.wake()
+
     def batcher(self, handler: BoundHandler, make: Callable[[], Batcher]) -> Batcher:
         """Return what gathers this partition's messages for a handler."""
         found = self._batchers.get(handler)
@@ -227,5 +233,5 @@ class HeldPartition:
         if isinstance(error, LeaseLostError):
             self.hold.lose(Loss.taken)
         elif error is not None:
-            self.failure = error
+            self.fail(error)
         self.wake()

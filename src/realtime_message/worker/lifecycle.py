@@ -47,8 +47,8 @@ class Failure:
         """Note it, from whichever thread; only the first one counts."""
         if self.error is None:
             self.error = error
-            log.error("worker.failed", error=repr(error))
             self._loop.call_soon_threadsafe(self._is_met.set)
+            log.error("worker.failed", error=repr(error))
 
     async def wait(self) -> None:
         """Wait until there is one."""

@@ -59,8 +59,8 @@ class RetryPolicy:
         if isinstance(error, Skip):
             return Decision(Outcome.skip)
         if isinstance(error, Reject):
-            return Decision(Outcome.dead_letter, reason=error.reason)
-        reason = error.reason if isinstance(error, Retry) else _one_line(error)
+            return Decision(Outcome.dead_letter, reason=printable(error.reason))
+        reason = printable(error.reason) if isinstance(error, Retry) else _one_line(error)
         text = "" if isinstance(error, Retry) else _traceback(error)
         if attempt >= self.max_attempts:
             reason = f"{reason} (attempt {attempt} of {self.max_attempts})"
@@ -84,10 +84,23 @@ class RetryPolicy:
         return step * (1 + jitter) / 2
 
 
+def printable(text: str) -> str:
+    """Return a text that can be written anywhere: what is no Unicode in it is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
+    name = type(error).__name__
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - a user's class may raise anything here
+        return name
+    return printable(f"{name}: {text}"[:300]) if text else name
 
 
 def _traceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-_MAX_ERROR_CHARACTERS:]
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 - as above
+        return ""
+    return printable(text[-_MAX_ERROR_CHARACTERS:])

@@ -47,6 +47,7 @@ class Runners:
 
     Attributes:
         is_one_coming: whether a runner was called and has not begun yet.
+        is_closed: whether all are to end.
     """
 
     def __init__(
@@ -65,11 +66,11 @@ class Runners:
         self._tasks: set[asyncio.Task[None]] = set()
         self._parked: list[asyncio.Future[None]] = []
         self.is_one_coming = False
-        self._is_closed = False
+        self.is_closed = False
 
     def wake(self) -> None:
         """See to it that a runner comes and looks, if one is free and none is coming already."""
-        if self.is_one_coming or self._is_closed:
+        if self.is_one_coming or self.is_closed:
             return
         if self._parked:
             self.is_one_coming = True
@@ -80,7 +81,7 @@ class Runners:
 
     async def close(self) -> None:
         """Cancel all runners and wait for their end."""
-        self._is_closed = True
+        self.is_closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -10,7 +10,7 @@ from realtime_message.telemetry.worker_metrics import Outcome
 from realtime_message.worker.backoff import until_answered
 from realtime_message.worker.delivery import CancelCause, Delivery, Origin
 from realtime_message.worker.failure_view import how_to_see, place_of
-from realtime_message.worker.retry import Decision, RetryPolicy
+from realtime_message.worker.retry import Decision, RetryPolicy, printable
 
 log = get_logger("worker.settle")
 
@@ -74,7 +74,7 @@ class Settler:
     def give_up(self, delivery: Delivery, reason: str, *, is_failure: bool = False) -> None:
         """Make a dead letter of a message that gets no attempt, or none any more."""
         delivery.attempt -= 1
-        decision = Decision(Outcome.dead_letter, reason=reason)
+        decision = Decision(Outcome.dead_letter, reason=printable(reason))
         errand = self._fail if is_failure else self._bury
         delivery.held.run_errand(errand(delivery, decision, 0.0))
 
