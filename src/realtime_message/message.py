@@ -50,6 +50,9 @@ class Message(
 _encoder = msgspec.json.Encoder()
 _decode = msgspec.json.Decoder(Message).decode
 
+#: What decoding raises: text that is not UTF-8 is a ValueError, deep nesting a RecursionError.
+UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+
 
 def encode_message(message: Message) -> bytes:
     """Return the JSON object that a stream entry's `payload` field holds."""
@@ -66,9 +69,12 @@ def payload_in_partition(payload: bytes, partition_id: int) -> bytes:
         partition_id: where it goes.
 
     Raises:
-        msgspec.DecodeError: it is no JSON.
+        ValueError: it is no JSON object, or one that is nested too deep.
     """
-    fields = msgspec.json.decode(payload)
+    try:
+        fields = msgspec.json.decode(payload, type=dict[str, Any])
+    except UNDECODABLE as error:
+        raise ValueError(f"the payload is no JSON object: {error}") from None
     if fields.get("partitionId") == partition_id:
         return payload
     return _encoder.encode({**fields, "partitionId": partition_id})
@@ -85,5 +91,5 @@ def decode_message(payload: bytes | str) -> Message:
     """
     try:
         return _decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise MalformedEntryError(f"the payload is not a message: {error}") from None

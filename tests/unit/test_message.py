@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_message.errors import MalformedEntryError
-from realtime_message.message import Message, decode_message, encode_message
+from realtime_message.message import Message, decode_message, encode_message, payload_in_partition
 
 MESSAGE = Message(
     id="0f8fad5b-d9cb-469f-a165-70867728950e",
@@ -21,6 +21,9 @@ MESSAGE = Message(
     raw='{"text":"Grüße"}',
     client_id="c1",
 )
+
+#: More than a decoder follows.
+DEEP = b"[" * 20_000 + b"]" * 20_000
 
 
 def test_stored_form_has_the_fields_of_the_wire_format_in_order() -> None:
@@ -94,12 +97,21 @@ def test_version_is_understood_and_not_stored() -> None:
         encode_message(MESSAGE).replace(b"4", b'"4"', 1),
         encode_message(MESSAGE)[:-1],
         encode_message(MESSAGE).replace(b"{", b'{"version":2,', 1),
+        encode_message(MESSAGE).replace(b"{", b'{"extra":' + DEEP + b",", 1),
+        encode_message(MESSAGE).replace(b"{", b'{"version":1' + b"0" * 5000 + b",", 1),
     ],
 )
 def test_what_is_no_message_is_refused(payload: bytes) -> None:
     """Broken JSON, missing fields and wrong types are one error, without a traceback of others."""
     with pytest.raises(MalformedEntryError, match="the payload is not a message"):
         decode_message(payload)
+
+
+@pytest.mark.parametrize("payload", [b"{", b"[]", b"\xff", b'{"extra":' + DEEP + b"}"])
+def test_what_is_no_object_gets_no_other_partition(payload: bytes) -> None:
+    """A caller has one error to expect."""
+    with pytest.raises(ValueError, match="no JSON object"):
+        payload_in_partition(payload, 1)
 
 
 def test_message_cannot_be_changed() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from realtime_message.message import UNDECODABLE
 from realtime_message.streams.entry_waiter import id_parts
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
@@ -81,7 +82,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     def _named(self) -> _Named:
         try:
             return msgspec.json.decode(self.payload, type=_Named)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNDECODABLE:
             return _Named()
 
 

@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 
 from realtime_message.errors import StreamsError, StreamsUnavailableError
-from realtime_message.message import payload_in_partition
+from realtime_message.message import UNDECODABLE, payload_in_partition
 from realtime_message.partitions import partition_of
 from realtime_message.settings import ChannelDurability
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
@@ -245,5 +245,5 @@ _decode = msgspec.json.Decoder(_Placed).decode
 def _channel_of(payload: bytes) -> str | None:
     try:
         return _decode(payload).channel
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None

@@ -206,7 +206,11 @@ def _fields(letter: DeadLetter, partition: int) -> list[bytes]:
         raise UnreplayableError(f"dead letter {letter.name} holds no entry: purge it")
     if partition != letter.partition and b"payload" in fields[::2]:
         place = 2 * fields[::2].index(b"payload") + 1
-        fields[place] = payload_in_partition(fields[place], partition)
+        try:
+            fields[place] = payload_in_partition(fields[place], partition)
+        except ValueError as error:
+            text = f"dead letter {letter.name} cannot be replayed: {error}"
+            raise UnreplayableError(text) from None
     if REPLAY_OF not in fields[::2]:
         fields += (REPLAY_OF, letter.entry_id.encode())
     return fields

@@ -189,6 +189,18 @@ async def test_letter_without_an_entry_is_told_and_the_others_go_on(
     assert isinstance(done, Replayed)
 
 
+async def test_letter_that_cannot_move_is_told_and_the_others_go_on(streams: Streams) -> None:
+    """Its channel lives elsewhere now, and its payload cannot be written for there."""
+    key = streams.keys.dead_letters(0)
+    deep = b"[" * 20_000 + b"]" * 20_000
+    for payload in (b'{"channel":"%s","x":"\xff"}' % ELSEWHERE[0].encode(), b'{"x":%s}' % deep):
+        await streams._session.run("XADD", key, "*", "payload", payload, "entry_id", "1-1")
+    await _bury(streams, HERE[0])
+    failed, *done = await _replay(streams)
+    assert "cannot be replayed" in str(failed)
+    assert [type(outcome) for outcome in done] == [Replayed, Replayed]
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
