@@ -285,6 +285,25 @@ async def test_group_destroyed_before_pending_entries_were_claimed(reading: Read
     assert [incident.kind for incident in reading.incidents] == ["group_restored"]
 
 
+@pytest.mark.parametrize(("claimed", "read"), [(0, range(6)), (1, range(1, 6)), (3, range(4, 6))])
+async def test_group_destroyed_in_the_middle_of_a_take_over(
+    reading: Reading, claimed: int, read: range
+) -> None:
+    """What comes behind that which was taken over is read anew: repeated, never skipped."""
+    await reading.append(*range(6))
+    former = await reading.take("w1")
+    entries = await former.cycle([], 4)
+    await former.cycle([entries[1].id], 0)
+    reader = await reading.take("w2")
+    if claimed:
+        assert _numbers(await reader.claim_pending(claimed)) == [0, 2, 3][:claimed]
+    await reader.wait_for_entries(0.01)  # by now it knows how far the group had read
+    await reading.command("XGROUP", "DESTROY", reading.stream, reading.sound.keys.group(0))
+    assert await reader.claim_pending(10) == []
+    assert _numbers(await reader.cycle([], 10)) == list(read)
+    assert await reading.pending() == claimed + len(read)
+
+
 async def test_deleted_stream_is_read_anew(reading: Reading) -> None:
     """Entries appended after the stream was deleted are read, all of them."""
     await reading.append(1)

@@ -131,6 +131,14 @@ STREAM_RULES = (
         FAULTS,
     ),
     Mutation(
+        "take_over.group_restored_beyond_what_was_taken_over",
+        "streams/read.py",
+        "self._claimed_to if self._is_taking_over else",
+        "",
+        "after the group was lost during a take-over the rest of what was pending is skipped",
+        FAULTS,
+    ),
+    Mutation(
         "take_over.handed_out_twice",
         "streams/read.py",
         "return [entry for entry in entries if entry.id not in self._unacknowledged]",

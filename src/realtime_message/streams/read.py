@@ -27,6 +27,9 @@ class RedisPartitionReader:
     over. Up to `_read_to` new entries were returned; pending ones beyond it can only be those that
     a lost reply carried, for nobody else may read while the epoch is ours.
 
+    A consumer group that is lost is made again from what is known here: up to the first position
+    while former owners' entries are being taken over, then up to the second one.
+
     Args:
         connector: opens the connection of the fence and the one that blocks.
         session: where the scripts go.
@@ -60,6 +63,8 @@ class RedisPartitionReader:
         self._waiter = EntryWaiter(connector, self._stream, timeout_seconds)
         self._claimed_to = BEGINNING
         self._read_to: str | None = None
+        #: Whether former owners may have left more; only the group would know what.
+        self._is_taking_over = True
         #: Whether a read was sent whose reply did not come.
         self._has_lost_reply = False
         #: Whether acknowledgements were sent whose reply did not come.
@@ -72,6 +77,8 @@ class RedisPartitionReader:
         """Take over entries of former owners. See contracts.PartitionReader.claim_pending."""
         await self._find_position()
         entries, self._claimed_to = await self._pending(self._claimed_to, count)
+        if not entries:
+            self._is_taking_over = False
         return self._returned(entries)
 
     async def cycle(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
@@ -141,7 +148,8 @@ class RedisPartitionReader:
             )
         if not commands:
             return []
-        self._has_lost_reply = self._has_lost_reply or count > 0
+        if count > 0:
+            self._has_lost_reply, self._is_taking_over = True, False
         were_sent_before = self._has_unsure_acks
         self._has_unsure_acks = self._has_unsure_acks or bool(acknowledged)
         *_, last = replies = await self._fence.transact(commands)
@@ -214,7 +222,7 @@ class RedisPartitionReader:
 
     async def _restore_group(self) -> None:
         """Make the consumer group again where it was, with the pending entries that we know of."""
-        position = self._read_to or BEGINNING
+        position = self._claimed_to if self._is_taking_over else self._read_to or BEGINNING
         known = sorted(self._unacknowledged, key=id_parts)
         arguments = (self._group, self._consumer, position, *known)
         start = await self._run_fenced("group_restore", [], arguments)
