@@ -9,6 +9,7 @@ READER = (
     "tests/contract/streams/test_reader_on_servers.py",
 )
 FAULTS = ("tests/integration/test_streams_read_faults.py",)
+FULL = ("tests/integration/test_streams_full_server.py",)
 LEASES = ("tests/contract/streams/test_lease_contract.py",)
 PARKED = ("tests/contract/streams/test_parked_contract.py",)
 
@@ -96,6 +97,30 @@ STREAM_RULES = (
         "if false then",
         "a former owner gives the present one's lease away",
         LEASES,
+    ),
+    Mutation(
+        "full.leases_run_out",
+        "streams/lua/lease_renew.lua",
+        "#!lua flags=allow-oom\n",
+        "",
+        "while Redis is full nobody can own a partition, so nothing is handled and nothing freed",
+        FULL,
+    ),
+    Mutation(
+        "full.dead_letters_block",
+        "streams/lua/entry_dead_letter.lua",
+        "#!lua flags=allow-oom\n",
+        "",
+        "while Redis is full a message that fails stays pending, and nothing behind it is trimmed",
+        FULL,
+    ),
+    Mutation(
+        "full.unfenced",
+        "streams/lua/entries_read.lua",
+        EPOCH_CHECK,
+        UNFENCED,
+        "while Redis 7.0 is full a former owner reads another's messages",
+        READER,
     ),
     Mutation(
         "take_over.lost_reply_forgotten",

@@ -12,8 +12,17 @@ FOLDER = Path(realtime_message.streams.__file__).parent / "lua"
 SCRIPTS = sorted(FOLDER.glob("*.lua"))
 
 
+FLAGS = "#!lua flags=allow-oom\n"
+
+#: What brings messages in, or only an operator asks for.
+REFUSED_WHEN_FULL = {"entry_append", "dead_letter_replay", "replay_append", "layout_store"}
+
+#: Commands that a server refuses while it is over its maxmemory.
+DENIED_WHEN_FULL = {"XADD", "SET", "HSET", "HSETNX", "ZADD", "XSETID", "XGROUP', 'CREATE"}
+
+
 def _header(text: str) -> str:
-    return text.partition("\n\n")[0]
+    return text.removeprefix(FLAGS).partition("\n\n")[0]
 
 
 def _body(text: str) -> str:
@@ -64,16 +73,23 @@ class TestScript:
         assert keys is not None, "the first line gives names to the keys"
         names = {name.strip() for name in keys.group(1).split(",")}
         without_key = {"TIME"}
-        with_subcommand = {"XINFO", "XGROUP"}
+        places = {"XINFO": 1, "XGROUP": 1, "XREADGROUP": 6}
         for command, rest in re.findall(r"redis\.p?call\('([A-Z]+)'([^)]*)", body):
             if command in without_key:
                 continue
             words = [word.strip() for word in rest.split(",") if word.strip()]
-            key = words[1] if command in with_subcommand else words[0]
+            key = words[places.get(command, 0)]
             assert key in names, f"{command} touches {key}, which is not one of {sorted(names)}"
         assert not re.search(
             rf"\b({'|'.join(names)})\b\s*\.\.|\.\.\s*\b({'|'.join(names)})\b", body
         )
+
+    def test_worker_goes_on_when_redis_is_full(self, path: Path) -> None:
+        """What workers do runs beyond maxmemory, or nothing would be handled and trimmed."""
+        text = path.read_text("utf-8")
+        writes = any(f"call('{command}'" in text for command in DENIED_WHEN_FULL)
+        assert text.startswith(FLAGS) == (writes and path.stem not in REFUSED_WHEN_FULL)
+        assert text.startswith(FLAGS) == (writes and "OOM" not in _header(text))
 
 
 def test_scripts_are_found() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from realtime_message.errors import LayoutMismatchError, StreamsError
+from realtime_message.errors import LayoutMismatchError, StreamsError, StreamsFullError
 from realtime_message.partitions import HASH_NAME
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout_view import LayoutView, parse_layout
@@ -98,6 +98,8 @@ class Layout:
             for partition in range(self.view.covered_count)
         ]
         for reply in await self._session.call(*commands):
+            if isinstance(reply, StreamsFullError):
+                continue  # it may be there; else whoever reads first makes it
             if isinstance(reply, StreamsError) and "BUSYGROUP" not in str(reply):
                 raise reply
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from realtime_message.errors import StreamsError, StreamsRefusedError
+from realtime_message.errors import StreamsError, StreamsFullError, StreamsRefusedError
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Entry, Lease
 from realtime_message.streams.entry_waiter import EntryWaiter, id_parts, is_after
@@ -152,7 +152,12 @@ class RedisPartitionReader:
             self._has_lost_reply, self._is_taking_over = True, False
         were_sent_before = self._has_unsure_acks
         self._has_unsure_acks = self._has_unsure_acks or bool(acknowledged)
-        *_, last = replies = await self._fence.transact(commands)
+        try:
+            *_, last = replies = await self._fence.transact(commands)
+        except StreamsFullError:
+            given: list[str | int] = [self._group, self._consumer, count, *acknowledged]
+            replies = await self._run_fenced("entries_read", [], given)
+            last = [(self._stream, replies[1])]
         self._has_unsure_acks = False
         for reply in replies:
             if isinstance(reply, StreamsError):

@@ -1,4 +1,10 @@
-"""The Lua scripts: one file each, loaded as package data."""
+"""The Lua scripts: one file each, loaded as package data.
+
+Those whose first line says `allow-oom` also run while Redis is over its maxmemory. They write
+little, or a copy of what is trimmed soon. Without them leases would run out and entries stay
+pending, so that nothing could be trimmed and the memory would never be free again. What lets new
+messages in has no such line.
+"""
 
 from __future__ import annotations
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import NoReturn
 
 import pytest
 
-from realtime_message.errors import StreamsUnavailableError
+from realtime_message.errors import LeaseLostError, StreamsFullError, StreamsUnavailableError
 from realtime_message.streams import Streams
 from support.eventually import eventually
 from support.taken_partition import Partition, payloads
@@ -121,3 +122,26 @@ async def test_epoch_that_was_written_anew_loses_no_lease(
     with pytest.raises(StreamsUnavailableError, match="moved"):
         await reader.cycle([], 10)
     assert payloads(await reader.cycle([], 10)) == [b"1"]
+
+
+async def test_server_that_takes_no_transaction_is_read_by_a_script(
+    partition: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Redis 7.0 over its maxmemory: the same entries, acknowledged and fenced the same way."""
+    await partition.append(b"1", b"2", b"3")
+    reader = await partition.take("w1")
+
+    async def refuse(commands: object) -> NoReturn:
+        raise StreamsFullError("Redis answered: OOM")
+
+    monkeypatch.setattr(reader._fence, "transact", refuse)
+    first, second = await reader.cycle([], 2)
+    assert payloads(await reader.cycle([first.id, second.id], 2)) == [b"3"]
+    assert await reader.cycle([], 2) == []
+    assert await partition.pending() == 1
+    await partition.append(b"4")
+    new = await partition.take("w2")
+    with pytest.raises(LeaseLostError):
+        await reader.cycle([], 2)
+    assert payloads(await new.claim_pending(10)) == [b"3"]
+    assert payloads(await new.cycle([], 10)) == [b"4"]

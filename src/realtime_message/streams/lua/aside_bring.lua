@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take over entries that were set aside of a parked channel in the partition where it lived before.
 --
 -- KEYS[1] aside   stream: the channel's entries that were set aside, in its new partition
@@ -16,7 +17,7 @@
 -- An entry that is there already is passed over: the ids stay the same.
 --
 -- Reply: 1; nil if the epoch has moved.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local aside, epoch, parked, notes, tried = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local held_epoch, channel, state, note, attempts = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Remove an entry that was set aside, once it is done with, and keep it as a dead letter if asked.
 --
 -- Entries of a parked channel are done with in their order, so everything before it is gone too.
@@ -15,7 +16,7 @@
 -- ARGV[7] worker      text: who gave it up
 --
 -- Reply: 1 if it was there, 0 if it was removed before; nil if the epoch has moved.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local aside, epoch, dead, tried = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local held_epoch, id, next_id = ARGV[1], ARGV[2], ARGV[3]

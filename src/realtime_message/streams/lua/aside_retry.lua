@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Keep the number of attempts of the first entry that is set aside of a parked channel.
 --
 -- KEYS[1] aside  stream: the channel's entries that were set aside
@@ -8,7 +9,7 @@
 -- ARGV[3] count       integer: the number to keep
 --
 -- Reply: 1 if kept, 0 if the entry was removed; nil if the epoch has moved.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local aside, epoch, tried = KEYS[1], KEYS[2], KEYS[3]
 local held_epoch, id, count = ARGV[1], ARGV[2], ARGV[3]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Store an assignment, unless another one was stored since the one it was computed from.
 --
 -- KEYS[1] assignment  hash: partition number → member, and version; may be absent
@@ -5,7 +6,7 @@
 -- ARGV[2…] in turn: partition, an integer; member, text
 --
 -- Reply: 1 if stored, under version + 1; 0 if another one came first.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local assignment = KEYS[1]
 local version = ARGV[1]

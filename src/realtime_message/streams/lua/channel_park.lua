@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Hold a channel back, or hold it back again while it is being resumed.
 --
 -- KEYS[1] parked  sorted set: parked channels, 1 for parked, 2 for being resumed; may be absent
@@ -8,7 +9,7 @@
 -- ARGV[3] reason      text: why its message was given up
 --
 -- Reply: 1; nil if the epoch has moved.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local parked, epoch, notes = KEYS[1], KEYS[2], KEYS[3]
 local held_epoch, channel, reason = ARGV[1], ARGV[2], ARGV[3]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Move a pending entry to the dead letters and acknowledge it.
 --
 -- KEYS[1] stream  the partition's stream
@@ -14,7 +15,7 @@
 --
 -- Reply: the dead letter's id; an empty text if the entry is not pending (it was buried or
 -- acknowledged before); nil if the epoch has moved.
--- Errors: NOGROUP; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: NOGROUP; READONLY and others that refuse writes, before anything is written.
 
 local stream, epoch, dead = KEYS[1], KEYS[2], KEYS[3]
 local held_epoch, group, id, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Move a pending entry of a parked channel to the channel's own stream and acknowledge it.
 --
 -- KEYS[1] stream  the partition's stream
@@ -10,7 +11,7 @@
 --
 -- Reply: its new id; an empty text if the entry is not pending (it was moved before); nil if the
 -- epoch has moved.
--- Errors: NOGROUP; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: NOGROUP; READONLY and others that refuse writes, before anything is written.
 
 local stream, epoch, aside = KEYS[1], KEYS[2], KEYS[3]
 local held_epoch, group, id, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

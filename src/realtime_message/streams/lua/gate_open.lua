@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Let a partition go on behind a marker: note it, and acknowledge the marker.
 --
 -- KEYS[1] stream       the partition's stream
@@ -9,7 +10,7 @@
 -- ARGV[4] generation  integer: which the marker tells
 --
 -- Reply: 1; nil if the epoch has moved.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local stream, epoch, generations = KEYS[1], KEYS[2], KEYS[3]
 local held_epoch, group, id, generation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

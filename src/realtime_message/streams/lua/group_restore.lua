@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Make a lost consumer group again where it was, so that nothing is skipped and nothing repeated.
 --
 -- KEYS[1] stream  the partition's stream; may be absent
@@ -10,7 +11,7 @@
 --
 -- Reply: the id after which the group reads now: the position, or 0-0 if the stream is another one
 -- that has not come so far yet; nil if the epoch has moved.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes.
 
 local stream, epoch = KEYS[1], KEYS[2]
 local held_epoch, group, consumer, position = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take a resize one step further, unless another one did so since the layout was read.
 --
 -- KEYS[1] layout  hash: partition_count, hash, and what resizes added
@@ -6,7 +7,7 @@
 -- ARGV[3…] in turn: field, text; value, text
 --
 -- Reply: 1 if changed; 0 if the generation or the phase is another one by now.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local layout = KEYS[1]
 local generation, phase = ARGV[1], ARGV[2]

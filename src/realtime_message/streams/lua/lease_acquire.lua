@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take the lease of a partition that nobody else holds.
 --
 -- KEYS[1] lease   hash: holder, epoch, acquired_at, or released; expires with the lease
@@ -7,7 +8,7 @@
 --
 -- Reply: {the new epoch, 1 if the last holder gave the lease back in order or there was none, else
 -- 0}, integers; nil while another member holds the lease.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local lease, epoch = KEYS[1], KEYS[2]
 local holder, duration_ms = ARGV[1], ARGV[2]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Give a lease back, so that others need not wait for it to run out.
 --
 -- KEYS[1] lease   hash: holder, epoch, acquired_at; may be absent

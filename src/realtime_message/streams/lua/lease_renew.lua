@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Move the expiry of a lease; bring it back if it ran out and nobody took it.
 --
 -- KEYS[1] lease   hash: holder, epoch, acquired_at, or released; may be absent
@@ -7,7 +8,7 @@
 -- ARGV[3] duration_ms  integer, milliseconds from now
 --
 -- Reply: 1 if renewed; 0 if the partition was taken by anyone since, or the lease was released.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local lease, epoch = KEYS[1], KEYS[2]
 local holder, held_epoch, duration_ms = ARGV[1], ARGV[2], ARGV[3]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take a lease away from its holder; nobody holds the partition then.
 --
 -- KEYS[1] lease   hash: holder, epoch, acquired_at; may be absent
@@ -6,7 +7,7 @@
 --
 -- Reply: the new epoch, an integer, under which the former holder can neither read nor acknowledge;
 -- nil if the partition changed hands since it was seen, or the lease ran out or was given back.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local lease, epoch = KEYS[1], KEYS[2]
 local seen_epoch = ARGV[1]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Say that a member lives, forget those that do not, and show who is there and what is assigned.
 --
 -- The layout comes along: so all members see at the same moment how many partitions there are.
@@ -10,7 +11,7 @@
 --
 -- Reply: {the live members, the assignment's fields and values in turn, those of the layout, the
 -- server's time in milliseconds}.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local members, assignment, layout = KEYS[1], KEYS[2], KEYS[3]
 local member, ttl_ms = ARGV[1], tonumber(ARGV[2])

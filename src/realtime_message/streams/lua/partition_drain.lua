@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Note that everything before a marker of a partition is handled and acknowledged.
 --
 -- KEYS[1] generations  hash: how far the partition has followed resizes; may be absent
@@ -6,7 +7,7 @@
 -- ARGV[2] generation  integer: which the marker tells
 --
 -- Reply: 1; nil if the epoch has moved.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local generations, epoch = KEYS[1], KEYS[2]
 local held_epoch, generation = ARGV[1], ARGV[2]

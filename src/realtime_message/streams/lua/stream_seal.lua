@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Close a stream for appends, behind a marker that tells the next generation of the layout.
 --
 -- With the greatest possible id as its last one, a stream takes no further entry from anyone, while
@@ -10,7 +11,7 @@
 --
 -- Reply: 1 if it is sealed for this generation, also from before; 0 if that generation was given up
 -- or is over, in which case nothing is done.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local stream, generations = KEYS[1], KEYS[2]
 local generation, group = ARGV[1], ARGV[2]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- End a partition's part in a resize: open its stream for appends again, or leave it closed.
 --
 -- Whoever comes late with the same generation, or would seal for it, finds that it is over.
@@ -8,7 +9,7 @@
 -- ARGV[2] is_used     integer: 1 to open the stream, 0 if the partition is not used any more
 --
 -- Reply: 1; 0 if it was over before.
--- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
+-- Errors: WRONGTYPE; READONLY and others that refuse writes, before anything is written.
 
 local stream, generations = KEYS[1], KEYS[2]
 local generation, is_used = ARGV[1], ARGV[2]
