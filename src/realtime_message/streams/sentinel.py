@@ -35,25 +35,48 @@ class Sentinels:
         self._name = name
         self._ask = ask
         self._where = where
+        #: Its number, as the Sentinels count them; -1 until one was heard of.
+        self._last_failover = -1
 
     async def primary(self) -> Address:
         """Return where the primary is, as the first Sentinel that answers says.
 
+        One that has not heard of a failover which others knew of is passed over: appends to the
+        primary that it names would be lost.
+
         Raises:
-            StreamsUnavailableError: no Sentinel answers.
+            StreamsUnavailableError: no Sentinel answers that knows of the last failover.
             WrongTargetError: none knows the name, or what answers is no Sentinel.
             StreamsRefusedError: those that answer refuse.
         """
         reasons: list[StreamsError] = []
+        outdated: list[tuple[int, Address]] = []
         for host in tuple(self._hosts):
+            # Before the address: it may hear of a failover between the two questions.
+            failover = await self._failover_known_to(host)
+            if isinstance(failover, StreamsUnavailableError):
+                reasons.append(failover)
+                continue
             reply = await self._answer(host, "GET-MASTER-ADDR-BY-NAME", self._name)
-            if isinstance(reply, list):
+            if not isinstance(reply, list):
+                known = isinstance(reply, StreamsError)
+                reasons.append(reply if known else await self._unknown(host))
+                continue
+            name, port = reply
+            address = Address(name.decode(), int(port))
+            if failover is None or failover >= self._last_failover:
                 # It is asked first the next time.
                 self._hosts.remove(host)
                 self._hosts.insert(0, host)
-                name, port = reply
-                return Address(name.decode(), int(port))
-            reasons.append(reply if isinstance(reply, StreamsError) else await self._unknown(host))
+                return address
+            outdated.append((failover, address))
+            reasons.append(
+                StreamsUnavailableError(f"Sentinel at {host} has not heard of the last failover")
+            )
+        if len(outdated) == len(self._hosts):
+            # All of them: they were set up anew, and count from the beginning.
+            self._last_failover, address = max(outdated)
+            return address
         for kind in (LoginRefusedError, WrongTargetError):
             for reason in reasons:
                 if isinstance(reason, kind):
@@ -65,24 +88,39 @@ class Sentinels:
         """Ask another Sentinel first the next time: what this one named is no primary."""
         self._hosts.append(self._hosts.pop(0))
 
-    async def newest_primary(self) -> tuple[int, Address | None]:
-        """Return the number of the last failover that any Sentinel knows of, and its primary.
+    async def replacement(self) -> Address | None:
+        """Return the primary since the last failover, if that one was not heard of before.
 
-        One that was cut off from the others still names the primary from before. -1 and None if
-        none answers.
+        One that was cut off from the others still names the primary from before, so all of them
+        are asked.
         """
-        replies = await asyncio.gather(
-            *(self._answer(host, "MASTER", self._name) for host in self._hosts)
-        )
-        newest = -1
-        address: Address | None = None
-        for reply in replies:
-            if isinstance(reply, list):
-                fields = pair_up(reply)
-                epoch = int(fields[b"config-epoch"])
-                if epoch > newest:
-                    newest, address = epoch, Address(fields[b"ip"].decode(), int(fields[b"port"]))
-        return newest, address
+        states = await asyncio.gather(*map(self._state, self._hosts))
+        known = [state for state in states if not isinstance(state, StreamsError)]
+        if not known:
+            return None
+        newest, address = max(known)
+        if newest <= self._last_failover:
+            return None  # while the next one is under way they name the old primary
+        self._last_failover = newest
+        return address
+
+    async def _failover_known_to(self, host: Address) -> int | StreamsUnavailableError | None:
+        """Return the last failover that a Sentinel knows of; None if it does not say."""
+        if self._last_failover < 0:
+            return None  # there is nothing to compare it with
+        state = await self._state(host)
+        if not isinstance(state, StreamsError):
+            return state[0]
+        return state if isinstance(state, StreamsUnavailableError) else None
+
+    async def _state(self, host: Address) -> tuple[int, Address] | StreamsError:
+        """Return the number of the last failover that a Sentinel knows of, and its primary."""
+        reply = await self._answer(host, "MASTER", self._name)
+        if isinstance(reply, StreamsError):
+            return reply
+        fields = pair_up(reply)
+        address = Address(fields[b"ip"].decode(), int(fields[b"port"]))
+        return int(fields[b"config-epoch"]), address
 
     async def _answer(self, host: Address, *command: str) -> Any:
         try:

@@ -30,7 +30,6 @@ class SentinelWatch:
         self._sentinels = sentinels
         self._wires: weakref.WeakSet[Wire] = weakref.WeakSet()
         self._watching: asyncio.Task[None] | None = None
-        self._known_failover = -1
 
     def add(self, wire: Wire) -> None:
         """Watch over a connection to the primary."""
@@ -45,12 +44,9 @@ class SentinelWatch:
 
     async def _keep_watching(self) -> None:
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            failover, primary = await self._sentinels.newest_primary()
-            if failover <= self._known_failover:
-                continue  # while the next one is under way they name the old primary
-            self._known_failover = failover
-            for wire in tuple(self._wires):
+            primary = await self._sentinels.replacement()
+            for wire in tuple(self._wires) if primary is not None else ():
                 if wire.is_open and wire.address != primary:
                     _log.warning("primary.replaced", redis=str(wire.address), by=str(primary))
                     wire.drop("leads to a primary that Sentinel has replaced")
+            await asyncio.sleep(EVERY_SECONDS)
