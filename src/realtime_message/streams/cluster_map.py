@@ -98,6 +98,11 @@ class ClusterMap:
                 reply = await self._ask(node, ("CLUSTER", "SLOTS"))
             except StreamsError as error:
                 reply = error
+            if reply == []:
+                # It has lost its memory, or was never in: what the others know still holds.
+                reply = StreamsUnavailableError(
+                    f"Redis at {self._where}: no node of the cluster has any slot, as {node} says"
+                )
             if not isinstance(reply, StreamsError):
                 self._silent.discard(node)
                 self._take(node, reply)
