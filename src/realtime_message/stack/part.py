@@ -98,7 +98,7 @@ def _app(_loaded: LoadedSettings, options: argparse.Namespace) -> None:
     """See whether a worker could use the app, and end."""
     raise_interrupts()
     app = import_app(options.app)
-    check_handlers(app.message_handlers.values, app.resources)
+    check_handlers(app)
 
 
 _PARTS: dict[str, Callable[[LoadedSettings, argparse.Namespace], int | None]] = {
