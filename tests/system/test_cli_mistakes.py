@@ -51,6 +51,7 @@ def _told(done: "subprocess.CompletedProcess[str]", code: int, *expected: str) -
         ["token", "ada", "--meta", "[]"],
         ["token", "ada", "--ttl", "-1"],
         ["config", "show", "nothing"],
+        ["centrifugo", "config", "--output", "c.toml"],
         ["config", "check", "nothing"],
         ["partitions", "of", "news", "--set", "redis.partition_count"],
         ["callback", "--processes", "0"],

@@ -30,6 +30,19 @@ def write(tmp_path):
         ({"channel": {"proxy": {"map_publish": {"endpoint": "x"}}}}, "map_publish.endpoint"),
         ({"channel": {"namespaces": [{"name": "ab", "delta_publish": True}]}}, "[0].delta_publish"),
         ({"nonsense": 1}, "nonsense"),
+        (
+            {"client": {"alowed_origins": ["*"]}},
+            "client.alowed_origins is no option that we know; did you mean client.allowed_origins?",
+        ),
+        ({"chanel": {"namespaces": [{"name": "a"}]}}, "did you mean channel?"),
+        (
+            {"chanel": {"x": 1}, "admin": {"enabled": True}},
+            "did you mean channel?; the embedded gateway does not implement admin.enabled",
+        ),
+        (
+            {"channel": {"without_namespace": {"map_publish_proxy_enabled": True}}},
+            "does not implement channel.without_namespace.map_publish_proxy_enabled",
+        ),
         ({"engine": {"type": "redis"}}, "engine.type"),
         ({"client": {"concurrency": 8}}, "client.concurrency"),
         ({"client": {"channel_limit": "many"}}, "client.channel_limit"),

@@ -8,10 +8,11 @@ name, unless its value asks for nothing; Centrifugo would only warn about a name
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -105,10 +106,14 @@ def _interpret(document: dict[str, Any], environ: Mapping[str, str]) -> GatewayC
     refused: list[str] = []
     options = _implemented(document, GatewayConfiguration, "", refused)
     if refused:
-        raise ValueError(
-            f"the embedded gateway does not implement {', '.join(refused)}; leave that out, or run "
-            "Centrifugo itself (rtm centrifugo run)"
-        )
+        typos = [path for path in refused if path.endswith("?")]
+        missing = ", ".join(path for path in refused if path not in typos)
+        if missing:
+            typos.append(
+                f"the embedded gateway does not implement {missing}; leave that out, or run "
+                "Centrifugo itself (rtm centrifugo run)"
+            )
+        raise ValueError("; ".join(typos))
     _apply_environment(options, GatewayConfiguration, ENVIRONMENT_PREFIX, environ)
     _expand_static_headers(options, "", environ)
     try:
@@ -124,13 +129,20 @@ def _interpret(document: dict[str, Any], environ: Mapping[str, str]) -> GatewayC
 def _implemented(
     value: dict[str, Any], struct: type, path: str, refused: list[str]
 ) -> dict[str, Any]:
-    """Return the options that the struct has; add to `refused` the paths of those it lacks."""
+    """Return the options that the struct has; add to `refused` those it lacks.
+
+    Each by its path; one that is a slip of the pen by a sentence that ends in a question mark.
+    """
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
     kept: dict[str, Any] = {}
     for name, item in value.items():
         here = path + name
         if name not in fields:
-            refused.extend(_wanted(item, here))
+            wanted = list(_wanted(item, here))
+            near = _misspelt(name, fields)
+            if wanted and near:
+                wanted = [f"{here} is no option that we know; did you mean {path}{near}?"]
+            refused.extend(wanted)
         elif _is_struct(fields[name]) and isinstance(item, dict):
             kept[name] = _implemented(item, fields[name], here + ".", refused)
         elif (element := _item_struct(fields[name])) and isinstance(item, list):
@@ -143,6 +155,12 @@ def _implemented(
         elif not _is_zero(item):
             kept[name] = str(item) if name == "internal_port" else item
     return kept
+
+
+def _misspelt(name: str, known: Collection[str]) -> str | None:
+    """Return the option that a name is nearly; Centrifugo has others that are merely alike."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+    return near[0] if near and abs(len(near[0]) - len(name)) <= 1 else None
 
 
 def _wanted(value: Any, path: str) -> Iterator[str]:

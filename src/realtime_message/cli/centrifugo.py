@@ -60,6 +60,12 @@ def config_(
         write_configuration,
     )
 
+    if output is not None and output.suffix not in ("", ".json", ".yaml", ".yml"):
+        # Centrifugo goes by the suffix, too.
+        raise typer.BadParameter(
+            f"--output {output}: JSON and YAML are written here, so the name must end in .json, "
+            ".yaml or .yml"
+        )
     settings = effective_settings(config, set_).settings
     if output is None:
         print_json(gateway_configuration(settings))
