@@ -14,9 +14,14 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import msgspec
+
 from realtime_message.centrifugo.token_errors import InvalidTokenError, KeysUnavailableError
 from realtime_message.centrifugo.token_keys import TokenKeys
 from realtime_message.centrifugo.tokens import TokenVerifier
+from realtime_message.errors import ConfigurationError
+from realtime_message.settings import Settings
+from realtime_message.settings.sections.tokens import TokenSettings
 from realtime_message.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -47,6 +52,40 @@ def make_verifier(keys: TokenKeys) -> TokenVerifier:
     """
     endpoint = keys.jwks_public_endpoint
     return TokenVerifier(keys, KeySets(endpoint) if endpoint else None)
+
+
+def connection_verifier(settings: Settings) -> TokenVerifier:
+    """Return what verifies connection tokens by the settings.
+
+    Raises:
+        ConfigurationError: an option is wrong, or the library for public keys is missing.
+    """
+    return _verifier(
+        "tokens",
+        settings.tokens,
+        hmac_secret_key=settings.callback.token_secret,
+        hmac_previous_secret_key=settings.callback.previous_token_secret,
+    )
+
+
+def check_token_keys(settings: Settings) -> None:
+    """Check that every key of tokens can be used; none is fetched.
+
+    Raises:
+        ConfigurationError: as above.
+    """
+    connection_verifier(settings)
+    if settings.subscription_tokens.enabled:
+        _verifier("subscription_tokens", settings.subscription_tokens)
+
+
+def _verifier(section: str, options: TokenSettings, **secrets: str) -> TokenVerifier:
+    try:
+        return make_verifier(
+            msgspec.convert(msgspec.structs.asdict(options) | secrets, type=TokenKeys)
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{section}.{error}") from None
 
 
 async def fetch(url: str) -> bytes:

@@ -34,7 +34,8 @@ def show(
         if not section or path.startswith(f"{section}.")
     }
     if not values:
-        raise typer.BadParameter(f"there is no section {section}")
+        sections = dict.fromkeys(path.partition(".")[0] for path in loaded.origins)
+        raise typer.BadParameter(f"there is no section {section}; there are {', '.join(sections)}")
     if as_json:
         print_json({p: {"value": v, "origin": loaded.origins[p]} for p, v in values.items()})
     else:
@@ -54,6 +55,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Check that the settings fit, each alone and together. Exit code 3 if they do not."""
+    from realtime_message.key_sets import check_token_keys  # noqa: PLC0415 - as above
     from realtime_message.settings import check_settings  # noqa: PLC0415 - as above
     from realtime_message.settings.checks import PARTS  # noqa: PLC0415 - as above
 
@@ -61,7 +63,10 @@ def check(
     if unknown:
         raise typer.BadParameter(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
     checked = [part for part in PARTS if not parts or part in parts]
-    check_settings(effective_settings(config, set_), *checked)
+    loaded = effective_settings(config, set_)
+    check_settings(loaded, *checked)
+    if checked != ["worker"]:
+        check_token_keys(loaded.settings)
     if as_json:
         print_json({"ok": True, "parts": checked})
     else:

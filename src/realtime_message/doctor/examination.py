@@ -22,6 +22,7 @@ from realtime_message.doctor.server import review_servers
 from realtime_message.doctor.spread import review_spread
 from realtime_message.doctor.time_outs import review_time_outs
 from realtime_message.errors import ConfigurationError, RealtimeMessageError, StreamsError
+from realtime_message.key_sets import check_token_keys
 from realtime_message.settings import LoadedSettings, check_settings
 from realtime_message.streams import Streams
 from realtime_message.streams.server_errors import LoginRefusedError
@@ -168,6 +169,7 @@ class Examination:
         loaded = self.question.loaded
         try:
             check_settings(loaded)
+            check_token_keys(loaded.settings)
         except ConfigurationError as failure:
             yield error(
                 str(failure), "processes with these settings do not start", "rtm config check"

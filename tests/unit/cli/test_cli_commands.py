@@ -7,9 +7,11 @@ import jwt
 import pytest
 from typer.testing import CliRunner
 
+from realtime_message.centrifugo import signatures
 from realtime_message.cli.application import application
 from realtime_message.cli.subscribe import _line
 from realtime_message.client.subscriber import Publication
+from realtime_message.errors import ConfigurationError
 from realtime_message.partitions import partition_of
 from realtime_message.stack.data_folder import DataFolder
 from support.ports import free_port
@@ -57,6 +59,33 @@ def test_config_check_says_for_what(tmp_path: Path) -> None:
         "ok": True,
         "parts": ["worker"],
     }
+
+
+@pytest.mark.parametrize("section", ["tokens", "subscription_tokens"])
+def test_config_check_looks_at_public_keys(section: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the services do: a key that is none, and the library for it that is missing."""
+    command = ["config", "check", "--set", "subscription_tokens.enabled=true", "--set"]
+    wrong = CliRunner().invoke(application, [*command, f"{section}.rsa_public_key=nonsense"])
+    assert f"{section}.rsa_public_key: it is no PEM" in str(wrong.exception)
+    pem = KeyPair("RS256").public_pem
+    assert "fit" in _rtm(*command, f"{section}.rsa_public_key={pem}")
+    monkeypatch.setattr(signatures._jws, "get_algorithm_by_name", _without_library)
+    missing = CliRunner().invoke(application, [*command, f"{section}.rsa_public_key={pem}"])
+    assert isinstance(missing.exception, ConfigurationError)
+    assert "centrifuge-realtime-message[asymmetric]" in str(missing.exception)
+    # A worker verifies none.
+    assert "worker" in _rtm("config", "check", "worker", "--set", "tokens.rsa_public_key=nonsense")
+
+
+def _without_library(_: str) -> None:
+    raise NotImplementedError
+
+
+def test_config_show_names_the_sections() -> None:
+    """Whoever guesses wrong need not guess again."""
+    done = CliRunner().invoke(application, ["config", "show", "nope"])
+    assert done.exit_code == 2
+    assert "there are redis, callback" in " ".join(done.output.replace("│", "").split())
 
 
 def test_config_sample_is_a_settings_file(tmp_path: Path) -> None:

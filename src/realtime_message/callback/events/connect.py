@@ -34,11 +34,9 @@ from realtime_message.centrifugo.tokens import (
     InvalidTokenError,
     KeysUnavailableError,
     TokenExpiredError,
-    TokenKeys,
-    TokenVerifier,
 )
-from realtime_message.errors import ConfigurationError, Refuse
-from realtime_message.key_sets import make_verifier
+from realtime_message.errors import Refuse
+from realtime_message.key_sets import connection_verifier
 from realtime_message.settings import Settings
 from realtime_message.telemetry.callback_metrics import Outcome
 from realtime_message.telemetry.logs import get_logger
@@ -68,7 +66,7 @@ class ConnectHandler:
         self._hook = hook
         self._runner = runner
         self._allow_anonymous = settings.callback.allow_anonymous
-        self._verifier = _make_verifier(settings)
+        self._verifier = connection_verifier(settings)
 
     def handle(self, body: bytes, exchange: Exchange) -> None:
         """Answer one connect event."""
@@ -116,19 +114,6 @@ class ConnectHandler:
         if self._allow_anonymous:
             return ConnectReply()
         raise Refuse(Code.UNAUTHENTICATED, "connect with a token: there is none in data.token")
-
-
-def _make_verifier(settings: Settings) -> TokenVerifier:
-    try:
-        return make_verifier(
-            TokenKeys(
-                hmac_secret_key=settings.callback.token_secret,
-                hmac_previous_secret_key=settings.callback.previous_token_secret,
-                **msgspec.structs.asdict(settings.tokens),
-            )
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"tokens.{error}") from None
 
 
 def _token(event: ConnectEvent) -> str:
