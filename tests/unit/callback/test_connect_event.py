@@ -135,6 +135,7 @@ async def test_without_a_token_nobody_is_anybody(make_caller, request_body) -> N
     """Refused, or anonymous where that is allowed; never the user that the client claims to be."""
     error = (await make_caller().call(request_body))["error"]
     assert (error["code"], "temporary" in error) == (401, False)
+    assert error["message"].startswith("no token: give the client one (its `token` option, or")
     allowed = await make_caller(allow_anonymous=True).call(request_body)
     assert allowed == {"result": {"user": ""}}
 

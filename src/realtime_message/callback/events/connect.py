@@ -113,7 +113,10 @@ class ConnectHandler:
             raise Refuse(Code.INVALID_PAYLOAD, str(error)) from None
         if self._allow_anonymous:
             return ConnectReply()
-        raise Refuse(Code.UNAUTHENTICATED, "connect with a token: there is none in data.token")
+        raise Refuse(
+            Code.UNAUTHENTICATED,
+            "no token: give the client one (its `token` option, or `token` in its connect data)",
+        )
 
 
 def _token(event: ConnectEvent) -> str:

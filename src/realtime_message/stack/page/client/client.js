@@ -75,13 +75,14 @@ export class RealtimeClient extends EventTarget {
 
   /** Connect, and stay connected until disconnect() or until the gateway says not to come back. */
   connect() {
-    window.addEventListener("online", this.#onOnline);
+    // There is no such event outside a page.
+    globalThis.addEventListener?.("online", this.#onOnline);
     this.#connection.connect();
   }
 
   /** Disconnect. Subscriptions and unsent messages wait for the next connect(). */
   disconnect() {
-    window.removeEventListener("online", this.#onOnline);
+    globalThis.removeEventListener?.("online", this.#onOnline);
     this.#connection.disconnect();
   }
 
