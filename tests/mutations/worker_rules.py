@@ -310,6 +310,22 @@ WORKER_RULES = (
         HANDLER_END,
     ),
     Mutation(
+        "handler.cancels_itself_and_stands_still",
+        "worker/handler_end.py",
+        "delivery.cancel_cause is None and is_closed:",
+        "delivery.cancel_cause is None:",
+        "a handler that meets something cancelled keeps its channel waiting for half a minute",
+        HANDLER_END,
+    ),
+    Mutation(
+        "batch.cancelled_error_stands_still",
+        "worker/batcher.py",
+        "            if self._is_cut_short and isinstance(error, asyncio.CancelledError):",
+        "            if isinstance(error, asyncio.CancelledError):",
+        "a batch that meets something cancelled keeps its channels waiting for half a minute",
+        HANDLER_END,
+    ),
+    Mutation(
         "defect.forgotten_in_a_drain",
         "worker/fetcher.py",
         "            while held.failure is None:",

@@ -6,10 +6,11 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realtime_message.errors import Reject, Retry
 from realtime_message.worker.delivery import Delivery
+from realtime_message.worker.handler_end import ENDS
 from realtime_message.worker.retry import HandlerTimeoutError
 from realtime_message.worker.settle import Settler
 
@@ -27,8 +28,8 @@ class Batcher:
 
     When the handler raises, the halves are tried, and so on, until the failing message is alone.
     It goes the way of all failures; the later ones of its channel wait for it. An error that has
-    nothing to do with a message (a lost connection, the time limit, Retry) is not looked into:
-    then every channel of the batch waits for the next attempt.
+    nothing to do with a message (a lost connection, something that was cancelled, the time limit,
+    Retry) is not looked into: then every channel of the batch waits for the next attempt.
 
     Args:
         handler: what takes the batches.
@@ -55,6 +56,7 @@ class Batcher:
         self._due_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._at_work: asyncio.Task[None] | None = None
+        self._is_cut_short = False
 
     @property
     def is_gathering(self) -> bool:
@@ -84,9 +86,10 @@ class Batcher:
         self._cancel_timer()
 
     def cancel(self) -> None:
-        """Cut the batch at work short."""
-        if self._at_work is not None:
+        """Cut the batch at work short, as its lease ends; none begins any more."""
+        if self._at_work is not None and not self._is_cut_short:
             self._at_work.cancel()
+        self._is_cut_short = True
 
     def _plan(self) -> None:
         """Begin when the batch is full, else when its first message has waited long enough."""
@@ -148,6 +151,30 @@ class Batcher:
             await self._try(batch[middle:], trial)
 
     async def _call(self, batch: list[Delivery], trial: _Trial) -> BaseException | None:
+        contents = self._contents(batch, trial)
+        if not batch:
+            return None
+        if not self._held.hold.check():
+            # Its time ran out while this waited, as when the whole process stood still.
+            raise asyncio.CancelledError
+        limit = asyncio.timeout(self._time_limit_seconds)
+        try:
+            async with limit:
+                await self._handler.call_batch(contents)
+        except ENDS:
+            raise
+        except BaseException as error:
+            if self._is_cut_short and isinstance(error, asyncio.CancelledError):
+                raise
+            if limit.expired():
+                late = HandlerTimeoutError("the batch took longer than its time limit")
+                late.__cause__ = error
+                return late
+            return error
+        return None
+
+    def _contents(self, batch: list[Delivery], trial: _Trial) -> list[Any]:
+        """Return what the handler gets of a batch, without the messages that cannot be had now."""
         contents = []
         content, stopped = self._handler.content, trial.stopped
         for delivery in list(batch):
@@ -159,22 +186,7 @@ class Batcher:
             except Reject as reason:
                 trial.fail(delivery, reason)
                 batch.remove(delivery)
-        if not batch:
-            return None
-        if not self._held.hold.check():
-            # Its time ran out while this waited, as when the whole process stood still.
-            raise asyncio.CancelledError
-        limit = asyncio.timeout(self._time_limit_seconds)
-        try:
-            async with limit:
-                await self._handler.call_batch(contents)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises is its outcome
-            if limit.expired():
-                late = HandlerTimeoutError("the batch took longer than its time limit")
-                late.__cause__ = error
-                return late
-            return error
-        return None
+        return contents
 
     def _settle_cut_short(self, lane: list[Delivery], trial: _Trial, took_seconds: float) -> None:
         """Acknowledge what was handled before the end came; the rest is for the next owner."""
@@ -233,4 +245,4 @@ def _by_channel(batch: Sequence[Delivery]) -> list[list[Delivery]]:
 
 
 def _concerns_all(error: BaseException) -> bool:
-    return isinstance(error, Retry | OSError | HandlerTimeoutError)
+    return isinstance(error, Retry | OSError | HandlerTimeoutError | asyncio.CancelledError)

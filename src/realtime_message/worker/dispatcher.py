@@ -12,7 +12,7 @@ from realtime_message.telemetry.logs import get_logger
 from realtime_message.worker.batcher import Batcher
 from realtime_message.worker.calls import BoundHandler
 from realtime_message.worker.delivery import Delivery
-from realtime_message.worker.handler_end import HANDLER_ERRORS, meaning_of
+from realtime_message.worker.handler_end import meaning_of
 from realtime_message.worker.held_partition import HeldPartition
 from realtime_message.worker.lanes import Turns
 from realtime_message.worker.lease_hold import Clock
@@ -110,8 +110,8 @@ class Dispatcher:
                 error: BaseException | None = None
                 try:
                     await handler.call(delivery)
-                except HANDLER_ERRORS as raised:
-                    error = meaning_of(raised, delivery, task)
+                except BaseException as raised:
+                    error = meaning_of(raised, delivery, is_closed=runners.is_closed)
                     if error is None:
                         raise
                 finally:

@@ -7,12 +7,12 @@ import asyncio
 from realtime_message.worker.delivery import CancelCause, Delivery
 from realtime_message.worker.retry import HandlerTimeoutError
 
-#: What a handler may raise without ending the worker.
-HANDLER_ERRORS = (Exception, SystemExit, asyncio.CancelledError)
+#: What ends a process or a coroutine, whoever raises it. All else is the outcome of a handler.
+ENDS = (KeyboardInterrupt, GeneratorExit)
 
 
 def meaning_of(
-    error: BaseException, delivery: Delivery, task: asyncio.Task[None]
+    error: BaseException, delivery: Delivery, *, is_closed: bool
 ) -> BaseException | None:
     """Return what a handler's error means for its message; None if the runner itself is to end.
 
@@ -21,14 +21,16 @@ def meaning_of(
     Args:
         error: what the handler raised.
         delivery: what it was called with.
-        task: the current one.
+        is_closed: whether all runners are to end.
     """
+    if isinstance(error, ENDS):
+        return None
     if delivery.cancel_cause is CancelCause.time_limit:
         limit = HandlerTimeoutError("the handler took longer than its time limit")
         limit.__cause__ = error
         return limit
-    is_cancelled = isinstance(error, asyncio.CancelledError)
-    if is_cancelled and delivery.cancel_cause is None and task.cancelling():
+    if isinstance(error, asyncio.CancelledError) and delivery.cancel_cause is None and is_closed:
         return None
-    # Also a CancelledError of something that the handler awaited: a failure like others.
+    # Also a CancelledError that we did not ask for, of something that the handler awaited, or
+    # because it cancelled its own task: a failure like others.
     return error

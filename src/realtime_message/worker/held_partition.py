@@ -207,8 +207,10 @@ class HeldPartition:
         """Forget all of it: another worker has the partition, or may soon."""
         self.drain()
         self.committer.forget()
+        self.cut_short()
         for task in self._errands:
-            task.cancel()
+            if not task.cancelling():  # once: what it still does at its end is not interrupted
+                task.cancel()
 
     async def _refill(self, channel: str) -> None:
         """Read again what waits in a lane that was too long."""

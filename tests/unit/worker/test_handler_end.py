@@ -1,13 +1,14 @@
 """Whatever a handler raises: it costs its message an attempt, and no worker more than that."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from realtime_message import App, Message, Reject, Retry
+from realtime_message.telemetry.worker_metrics import Outcome
 from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.running_worker import RunningWorker
 from realtime_message.testing.virtual_time import in_virtual_time, run_in_virtual_time, until
@@ -84,6 +85,98 @@ def test_odd_error_is_an_attempt_and_then_a_dead_letter(kind: str, is_batch: boo
         await worker.stop()
 
     run_in_virtual_time(check())
+
+
+class PanicError(BaseException):
+    """No Exception, as what extensions in Rust raise when they panic."""
+
+
+async def await_what_somebody_cancels() -> None:
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    asyncio.get_running_loop().call_later(0.01, task.cancel)
+    await task
+
+
+async def cancel_oneself() -> None:
+    asyncio.current_task().cancel()
+    await asyncio.sleep(0.01)
+
+
+def raising(error: BaseException) -> Callable[[], Awaitable[None]]:
+    async def fail() -> None:
+        raise error
+
+    return fail
+
+
+RARE: dict[str, Callable[[], Awaitable[None]]] = {
+    "a panic": raising(PanicError("in Rust")),
+    "a group with a panic": raising(BaseExceptionGroup("several", [PanicError("in Rust")])),
+    "an exit": raising(SystemExit(1)),
+    "a cancelled error": raising(asyncio.CancelledError()),
+    "something cancelled": await_what_somebody_cancels,
+    "its own task cancelled": cancel_oneself,
+}
+
+
+@pytest.mark.parametrize("kind", RARE)
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_rare_end_is_a_failure_like_others(kind: str, is_batch: bool) -> None:
+    """The message is tried again soon, in its place, and nothing is lost with it."""
+
+    async def check() -> None:
+        streams = MemoryStreams(1, asyncio.get_running_loop().time)
+        app, seen, attempts = App(), [], []
+
+        async def handle_batch(messages: list[Message]) -> None:
+            attempts.append([message.text for message in messages])
+            if len(attempts) == 1:
+                await RARE[kind]()
+            seen.extend(message.text for message in messages)
+
+        async def handle(message: Message) -> None:
+            await handle_batch([message])
+
+        if is_batch:
+            app.on_batch(max_wait_seconds=0)(handle_batch)
+        else:
+            app.on_message()(handle)
+        worker = RunningWorker(streams, app)
+        for text in ("1", "2", "3"):
+            streams.append("a", text)
+        await until(lambda: streams.unfinished == 0, 5)
+        assert seen == ["1", "2", "3"]
+        # A batch of several may be tried in halves instead.
+        assert worker.count(Outcome.retry) == 1 or is_batch
+        assert not any(worker.metrics.losses.values())
+        await worker.stop()
+
+    run_in_virtual_time(check())
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+async def test_panic_in_a_thread_is_a_failure_like_others(is_batch: bool) -> None:
+    """It reaches the worker, and ends neither the thread nor the worker."""
+    streams = MemoryStreams(1)
+    app, attempts = App(), []
+
+    def handle(_message: Message) -> None:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise PanicError("in Rust")
+
+    def handle_batch(_messages: list[Message]) -> None:
+        handle(None)
+
+    if is_batch:
+        app.on_batch(max_wait_seconds=0)(handle_batch)
+    else:
+        app.on_message()(handle)
+    worker = RunningWorker(streams, app, backoff_initial_seconds=0.01)
+    streams.append("a")
+    await until(lambda: streams.unfinished == 0, 10)
+    assert len(attempts) == 2
+    await worker.stop()
 
 
 def break_settling(monkeypatch: pytest.MonkeyPatch) -> None:
