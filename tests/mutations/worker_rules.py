@@ -42,6 +42,14 @@ WORKER_RULES = (
         LANES,
     ),
     Mutation(
+        "order.room_made_while_more_is_read_again",
+        "worker/lanes.py",
+        "for channel in set(channels) - self._refilling:",
+        "for channel in channels:",
+        "a busy channel that waits for a retry goes on with later messages first",
+        LANES,
+    ),
+    Mutation(
         "order.set_aside_twice",
         "worker/parking.py",
         "[*found, make_marker(channel, self._held)]",

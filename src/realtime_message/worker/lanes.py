@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from realtime_message.worker.delivery import Delivery, Origin
 from realtime_message.worker.overflow import Overflow, Stub
 
-# Of a lane whose messages are kept as ids: how many are read again at once, and how few are left
-# then.
+# Of a lane with overflow: how many are read again at once, and how few are left then.
 _REFILL = 32
 _LOW = 16
 # How many messages are read while nobody knows how large they are.
@@ -208,7 +207,8 @@ class Lanes:
 
     def make_room(self, channels: Iterable[str]) -> None:
         """Keep of these channels' waiting messages only the ids, but for a few."""
-        for channel in channels:
+        # What is being read again goes behind what waits: meanwhile nothing of that may leave.
+        for channel in set(channels) - self._refilling:
             waiting = self._lanes.get(channel)
             while waiting and len(waiting) > _REFILL and _is_kept(waiting[-1]):
                 delivery = waiting.pop()

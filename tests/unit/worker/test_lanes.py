@@ -235,6 +235,45 @@ def test_overflow_comes_back_in_order() -> None:
     assert (one.message_count, one.overflow_count) == (0, 0)
 
 
+def test_room_that_is_made_while_more_is_read_again_keeps_the_order() -> None:
+    """As when a batch fails and its channel waits for a retry while the next ids are looked up."""
+    turns = Turns()
+    one = lanes(turns, max_messages=1000)
+    store = Store(one, turns)
+    for number in range(200):
+        store.add("hot", number)
+    order: list[int] = []
+
+    def take() -> Delivery:
+        taken = turns.take()
+        assert taken is not None
+        order.append(int(taken.message.id[1:]))
+        return taken
+
+    first = take()
+    one.make_room(["hot"])
+    one.finish(first)
+    while not store.asked:
+        one.finish(take())
+    store.read_again()
+    first = take()
+    batch = one.take_following(first, 60)
+    assert len(batch) > 32
+    (channel,) = store.asked
+    stubs = one.take_overflow(channel)
+    one.put_back(batch)
+    one.make_room(["hot"])
+    one.refill(channel, [store.entries[stub.entry_id] for stub in stubs])
+    store.asked.clear()
+    one.finish(first)
+    while one.lane_count:
+        if one.ready:
+            one.finish(take())
+        else:
+            store.read_again()
+    assert order == list(range(200))
+
+
 def test_lane_whose_overflow_was_deleted_is_let_go() -> None:
     """Entries that are gone leave no lane behind that is busy for ever."""
     turns = Turns()
