@@ -350,6 +350,14 @@ WORKER_RULES = (
         HANDLER_END,
     ),
     Mutation(
+        "lease.batch_outlives_it_and_begins_again",
+        "worker/partition_owner.py",
+        "        while not held.is_idle and not self._stopping.is_set():",
+        "        while self._handling.running.of(held) and not self._stopping.is_set():",
+        "after a lost lease a batch begins while it is still at work",
+        (*RUNNING, *HANDLERS),
+    ),
+    Mutation(
         "context.same_key_for_all_answers",
         "context.py",
         'f"{self._message_id}:{self._reply_count}"',

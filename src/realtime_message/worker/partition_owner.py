@@ -154,11 +154,11 @@ class PartitionOwner:
         await self._outlast(held)
 
     async def _outlast(self, held: HeldPartition) -> None:
-        """Wait for handlers that a lost lease has left at work, as a thread cannot be stopped.
+        """Wait for handlers that a lost lease has left at work, such as threads.
 
         Another worker may begin the same messages meanwhile; this one must not do so beside itself.
         """
-        while self._handling.running.of(held) and not self._stopping.is_set():
+        while not held.is_idle and not self._stopping.is_set():
             await self._pause(_POLL_SECONDS)
 
     async def _end(self, hold: LeaseHold) -> None:

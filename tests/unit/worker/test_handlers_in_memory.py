@@ -12,7 +12,7 @@ import pytest
 from realtime_message import App, Context, Message, Reject, Retry
 from realtime_message.app import open_resources
 from realtime_message.errors import AppError, StartupError
-from realtime_message.telemetry.worker_metrics import Outcome
+from realtime_message.telemetry.worker_metrics import Loss, Outcome
 from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.running_worker import RunningWorker
 from realtime_message.testing.virtual_time import in_virtual_time, until
@@ -521,6 +521,30 @@ async def test_batch_does_not_begin_when_the_lease_has_run_out() -> None:
     assert batches.calls == []
     await until(lambda: streams.unfinished == 0)
     assert batches.calls == [["0"]]
+    await worker.stop()
+
+
+@in_virtual_time
+async def test_batch_that_outlives_its_lease_is_waited_for() -> None:
+    """What it does at its end is not interrupted, and the batch does not begin beside itself."""
+    streams, app, said = make_streams(), App(), []
+
+    @app.on_batch(max_wait_seconds=0)
+    async def handle(_messages: list[Message]) -> None:
+        said.append("begins")
+        try:
+            await asyncio.sleep(3600 if len(said) == 1 else 0)
+        finally:
+            await asyncio.sleep(60)
+            said.append("ends")
+
+    worker = RunningWorker(streams, app, handler_timeout_seconds=0)
+    streams.append("a")
+    await until(lambda: said == ["begins"])
+    (held,) = worker.worker.ownership.held()
+    held.hold.lose(Loss.taken)
+    await until(lambda: streams.unfinished == 0, 300)
+    assert said == ["begins", "ends"] * 2
     await worker.stop()
 
 

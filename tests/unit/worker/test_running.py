@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from realtime_message import App, Context, Message
-from realtime_message.telemetry.worker_metrics import Outcome
+from realtime_message.telemetry.worker_metrics import Loss, Outcome
 from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.running_worker import RunningWorker
 from realtime_message.testing.virtual_time import in_virtual_time, until
@@ -116,17 +116,24 @@ async def test_thread_over_its_limit_is_named_and_waited_for(
     await worker.stop()
 
 
-async def test_partition_is_not_handed_over_while_a_thread_is_at_work() -> None:
+@pytest.mark.parametrize("is_batch", [False, True])
+async def test_partition_is_not_handed_over_while_a_thread_is_at_work(is_batch: bool) -> None:
     """The drain waits; in the end it leaves without a release, so that nobody begins the same."""
     streams = MemoryStreams(1)
     app = App()
     go_on, begun = threading.Event(), threading.Event()
 
-    @app.on_message()
     def handle(_message: Message) -> None:
         begun.set()
         go_on.wait(30)
 
+    def handle_batch(_messages: list[Message]) -> None:
+        handle(None)
+
+    if is_batch:
+        app.on_batch(max_wait_seconds=0)(handle_batch)
+    else:
+        app.on_message()(handle)
     worker = RunningWorker(streams, app, drain_timeout_seconds=0.1)
     streams.append("a", "slow")
     await until(begun.is_set)
@@ -134,3 +141,35 @@ async def test_partition_is_not_handed_over_while_a_thread_is_at_work() -> None:
     assert worker.metrics.released_count == 0
     assert streams.partitions[0].holder is not None
     go_on.set()
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+async def test_thread_that_outlives_its_lease_is_waited_for(is_batch: bool) -> None:
+    """The worker that gets the partition back does not begin the same beside itself."""
+    streams = MemoryStreams(1)
+    app, begun = App(), []
+    go_on = threading.Event()
+
+    def handle(_message: Message) -> None:
+        begun.append(1)
+        go_on.wait(30)
+
+    def handle_batch(_messages: list[Message]) -> None:
+        handle(None)
+
+    if is_batch:
+        app.on_batch(max_wait_seconds=0)(handle_batch)
+    else:
+        app.on_message()(handle)
+    worker = RunningWorker(streams, app)
+    streams.append("a")
+    await until(lambda: begun == [1])
+    (held,) = worker.worker.ownership.held()
+    held.hold.lose(Loss.taken)
+    await until(lambda: worker.partitions == [])
+    await asyncio.sleep(0.5)
+    assert begun == [1]
+    go_on.set()
+    await until(lambda: streams.unfinished == 0)
+    assert begun == [1, 1]
+    await worker.stop()
