@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from realtime_message.errors import Reject, Retry
+from realtime_message.errors import Retry
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.handler_end import ENDS
 from realtime_message.worker.retry import HandlerTimeoutError
@@ -183,7 +183,9 @@ class Batcher:
                 continue
             try:
                 contents.append(content(delivery))
-            except Reject as reason:
+            except ENDS:
+                raise
+            except BaseException as reason:  # noqa: BLE001 - a user's type may raise anything
                 trial.fail(delivery, reason)
                 batch.remove(delivery)
         return contents

@@ -436,6 +436,33 @@ async def test_typed_batch_leaves_out_what_does_not_fit() -> None:
 
 
 @in_virtual_time
+async def test_type_that_fails_in_its_own_way_is_a_failure_of_its_message() -> None:
+    """Any error of a payload type: the message is tried again and given up, the rest goes on."""
+    streams, app, seen = make_streams(), App(), []
+
+    class Known(msgspec.Struct):
+        text: str
+
+        def __post_init__(self) -> None:
+            if self.text == "bad":
+                raise SystemExit(self.text)
+
+    @app.on_batch()
+    async def handle(words: list[Known]) -> None:  # type: ignore[valid-type]
+        seen.extend(word.text for word in words)
+
+    handle.__annotations__["words"] = list[Known]
+    worker = RunningWorker(streams, app, max_attempts=2)
+    for channel, text in (("a", "one"), ("a", "bad"), ("a", "two"), ("b", "three")):
+        streams.append(channel, text)
+    await until(lambda: streams.unfinished == 0)
+    assert sorted(seen) == ["one", "three", "two"]
+    (letter,) = streams.dead
+    assert letter.reason == "SystemExit: bad (attempt 2 of 2)"
+    await worker.stop()
+
+
+@in_virtual_time
 async def test_drain_waits_for_the_batch_at_work_and_leaves_the_rest() -> None:
     """What is gathered and not begun is for the next owner; nothing is handled twice."""
     streams, batches = make_streams(), Batches(max_messages=10)
