@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mutations.mutation import Mutation
-from mutations.stream_rules import unfenced
+from mutations.stream_rules import READER, unfenced
 
 TRIM = ("tests/contract/streams/test_trim_contract.py",)
 APPEND = ("tests/contract/streams/test_append_contract.py",)
@@ -101,6 +101,14 @@ STORE_RULES = (
         "return 1",
         "a process that missed the change goes on by the old partition count",
         RESIZE,
+    ),
+    Mutation(
+        "seal.taken_for_a_marker",
+        "streams/read.py",
+        "if len(fields) == 2 and fields[0]",
+        "if fields[0]",
+        "a message with another writer's field is passed over, or holds back all behind it",
+        READER,
     ),
     Mutation(
         "seal.after_it_was_undone",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from realtime_message.streams.session import Session
 from realtime_message.streams.wire import Command, pair_up
 
 BEGINNING = "0-0"
+
+#: No resize will ever have a longer one.
+_GENERATION = re.compile(rb"\d{1,18}")
 
 
 class RedisPartitionReader:
@@ -274,7 +278,7 @@ def _entry(entry_id: bytes, fields: list[bytes], attempts: int = 0) -> Entry:
     """Return an entry. `payload` is the first field; other writers may have put it elsewhere."""
     if fields[0] == b"payload":
         return Entry(str(entry_id, "ascii"), fields[1], attempts)
-    if fields[0] == b"layout" and fields[1].isdigit():
+    if len(fields) == 2 and fields[0] == b"layout" and _GENERATION.fullmatch(fields[1]):  # noqa: PLR2004
         return Entry(str(entry_id, "ascii"), None, attempts, generation=int(fields[1]))
     named = pair_up(fields)
     return Entry(str(entry_id, "ascii"), named.get(b"payload"), attempts)

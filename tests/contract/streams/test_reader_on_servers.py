@@ -48,6 +48,32 @@ async def test_payload_is_found_among_other_fields(streams: Streams, partition: 
     assert payloads(await reader.cycle([], 10)) == [b"p", b"q"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "generation", "payload"),
+    [
+        (("layout", "7"), 7, None),
+        (("layout", "7", "payload", "p"), 0, b"p"),
+        (("payload", "p", "layout", "7"), 0, b"p"),
+        (("layout", "7", "trace", "t"), 0, None),
+        (("layout", "1" * 19), 0, None),
+        (("layout", "1" * 5000), 0, None),
+        (("layout", "-1"), 0, None),
+    ],
+)
+async def test_marker_has_one_field_and_a_generation(
+    streams: Streams,
+    partition: Partition,
+    fields: tuple[str, ...],
+    generation: int,
+    payload: bytes | None,
+) -> None:
+    """What another writer calls `layout` holds nothing back, whatever its value."""
+    await streams._session.run("XADD", streams.keys.stream(0), "*", *fields)
+    (read,) = await (await partition.take("w1")).cycle([], 10)
+    (claimed,) = await (await partition.take("w2")).claim_pending(10)
+    assert [(e.generation, e.payload) for e in (read, claimed)] == [(generation, payload)] * 2
+
+
 async def test_cancelled_wait_is_taken_up_by_the_next(
     streams: Streams, partition: Partition
 ) -> None:

@@ -204,6 +204,17 @@ async def test_sealing_and_opening_that_come_late_do_nothing(streams: Streams) -
     await streams.resizer.undo(await streams.layout.read())
 
 
+async def test_what_only_looks_like_a_marker_is_followed_by_one(streams: Streams) -> None:
+    """Another writer's entry may have the field; without a marker the resize would stand still."""
+    sealing = await streams.resizer.begin(await streams.layout.read(), 2)
+    stream, generation = streams.keys.stream(0), sealing.last_generation
+    await streams._session.run("XADD", stream, "*", "layout", generation, "payload", "p")
+    for _ in range(2):
+        await streams.resizer._seal(sealing)
+    rows = await streams._session.run("XRANGE", stream, "-", "+")
+    assert [len(fields) for _, fields in rows] == [4, 2]
+
+
 async def test_connection_that_was_away_is_cut_off(streams: Streams, other: Streams) -> None:
     """A publisher that noticed nothing finds its connection closed, and goes by the new count."""
     publisher = Publisher(other)

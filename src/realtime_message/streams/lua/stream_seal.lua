@@ -32,7 +32,7 @@ for i = 1, #flat, 2 do
   info[flat[i]] = flat[i + 1]
 end
 local top = info['last-entry']
-if not (top and top[2][1] == 'layout' and top[2][2] == generation) then
+if not (top and #top[2] == 2 and top[2][1] == 'layout' and top[2][2] == generation) then
   if info['last-generated-id'] == greatest then
     -- Sealed by an earlier resize that let it fall away.
     redis.call('XSETID', stream, top and top[1] or info['max-deleted-entry-id'])
