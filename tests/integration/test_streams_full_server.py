@@ -85,7 +85,7 @@ async def test_messages_are_read_acknowledged_given_up_and_trimmed(
     await reader.record_attempt(second.id, 1)
     await reader.bury(second, reason="r", error="e", attempts=1)
     await parker.park("c", "why")
-    await parker.set_aside("c", third)
+    await reader.set_aside("c", third)
     (aside,) = await parker.read("c", 10)
     await parker.record_attempt("c", aside.id, 1)
     await parker.bury("c", aside.id, reason="r", error="e", attempts=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
@@ -302,6 +302,54 @@ async def test_group_destroyed_in_the_middle_of_a_take_over(
     assert await reader.claim_pending(10) == []
     assert _numbers(await reader.cycle([], 10)) == list(read)
     assert await reading.pending() == claimed + len(read)
+
+
+async def test_what_is_set_aside_or_forgotten_is_not_pending_again(reading: Reading) -> None:
+    """A group that is made again is given only what is still in hand."""
+    await reading.append(*range(4))
+    reader = await reading.take()
+    first, second, third, _ = await reader.cycle([], 10)
+    await reader.set_aside("c", first)
+    await reader.bury(second, reason="r", error="e", attempts=1)
+    group = reading.sound.keys.group(0)
+    await reading.command("XACK", reading.stream, group, third.id)  # as opening a gate does
+    reader.forget(third.id)
+    await reading.command("XGROUP", "DESTROY", reading.stream, group)
+    assert await reader.cycle([], 10) == []
+    assert reading.incidents == [Incident("group_restored", 0, 1)]
+    assert _numbers(await (await reading.take("w2")).claim_pending(10)) == [3]
+
+
+async def _record(reader: RedisPartitionReader, entry: Entry) -> None:
+    await reader.record_attempt(entry.id, 2)
+
+
+async def _bury(reader: RedisPartitionReader, entry: Entry) -> None:
+    await reader.bury(entry, reason="r", error="e", attempts=2)
+
+
+async def _set_aside(reader: RedisPartitionReader, entry: Entry) -> None:
+    await reader.set_aside("c", entry)
+
+
+@pytest.mark.parametrize(
+    ("settle", "pending"),
+    [(_record, [(0, 2), (1, 0)]), (_bury, [(1, 0)]), (_set_aside, [(1, 0)])],
+)
+async def test_destroyed_group_is_restored_by_whoever_misses_it(
+    reading: Reading,
+    settle: Callable[[RedisPartitionReader, Entry], Awaitable[None]],
+    pending: list[tuple[int, int]],
+) -> None:
+    """Nobody may read as long as a full lane waits for its first message to be settled."""
+    await reading.append(0, 1)
+    reader = await reading.take()
+    entry, _ = await reader.cycle([], 10)
+    await reading.command("XGROUP", "DESTROY", reading.stream, reading.sound.keys.group(0))
+    await asyncio.gather(settle(reader, entry), settle(reader, entry), reader.cycle([], 0))
+    assert [incident.kind for incident in reading.incidents] == ["group_restored"]
+    claimed = await (await reading.take("w2")).claim_pending(10)
+    assert [(int(e.payload or b"-1"), e.attempts) for e in claimed] == pending
 
 
 async def test_deleted_stream_is_read_anew(reading: Reading) -> None:

@@ -104,9 +104,9 @@ STORE_RULES = (
     ),
     Mutation(
         "seal.taken_for_a_marker",
-        "streams/read.py",
-        "if len(fields) == 2 and fields[0]",
-        "if fields[0]",
+        "streams/stored_entry.py",
+        "and fields[2:] == [] and",
+        "and",
         "a message with another writer's field is passed over, or holds back all behind it",
         READER,
     ),

@@ -134,8 +134,8 @@ STREAM_RULES = (
     Mutation(
         "take_over.own_attempts_forgotten",
         "streams/read.py",
-        "_entry(entry_id, fields, max(0, deliveries - 1))",
-        "_entry(entry_id, fields, 0)",
+        "entry_of(entry_id, fields, max(0, deliveries - 1))",
+        "entry_of(entry_id, fields, 0)",
         "a message that kills its worker is tried for ever",
         READER,
     ),
@@ -161,6 +161,22 @@ STREAM_RULES = (
         "self._claimed_to if self._is_taking_over else",
         "",
         "after the group was lost during a take-over the rest of what was pending is skipped",
+        FAULTS,
+    ),
+    Mutation(
+        "take_over.group_missed_by_settling",
+        "streams/read.py",
+        "await self._restore_group()\n            await self._run_fenced(",
+        "await self._run_fenced(",
+        "after the group was lost a full lane whose first message fails stands still for ever",
+        FAULTS,
+    ),
+    Mutation(
+        "take_over.set_aside_is_pending_again",
+        "streams/read.py",
+        '"entry_set_aside", [aside], arguments)\n        self.forget(entry.id)',
+        '"entry_set_aside", [aside], arguments)',
+        "after the group was lost what was set aside is set aside again, behind newer messages",
         FAULTS,
     ),
     Mutation(

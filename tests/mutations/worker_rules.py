@@ -82,6 +82,14 @@ WORKER_RULES = (
         HANDLERS,
     ),
     Mutation(
+        "gate.marker_is_pending_again",
+        "worker/gate.py",
+        "        held.reader.forget(marker.id)\n",
+        "",
+        "after the consumer group was lost a partition stands at a gate that it has passed",
+        ("tests/unit/worker/test_gate.py",),
+    ),
+    Mutation(
         "lanes.unfair_between_partitions",
         "worker/lanes.py",
         "                if ready:\n                    queue.append(ready)",

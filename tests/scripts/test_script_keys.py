@@ -84,7 +84,7 @@ async def test_keys_of_every_script_share_a_slot(
     await streams.trimmer.trim(0, 0)
     parker = streams.parker(lease)
     await parker.park("c")
-    await parker.set_aside("c", entry)
+    await reader.set_aside("c", entry)
     await parker.record_attempt("c", "0-1", 1)
     await parker.finish("c", "0-1")
     await parker.unpark("c")

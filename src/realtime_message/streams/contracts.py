@@ -254,6 +254,14 @@ class PartitionReader(Protocol):
         """
         ...
 
+    async def set_aside(self, channel: str, entry: Entry) -> None:
+        """Move an entry to those of a parked channel, as `bury` moves one to the dead letters."""
+        ...
+
+    def forget(self, entry_id: str) -> None:
+        """Note that an entry was acknowledged by another way than this reader's."""
+        ...
+
     async def close(self) -> None:
         """Close both connections."""
         ...

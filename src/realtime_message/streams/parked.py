@@ -144,13 +144,6 @@ class RedisChannelParker:
         keys = [self._parked, self._epoch, self._aside(channel), self._notes]
         return bool(await self._run("channel_unpark", keys, channel))
 
-    async def set_aside(self, channel: str, entry: Entry) -> None:
-        """Move a pending entry to the channel's own stream and acknowledge it. Safe to repeat."""
-        partition = self._lease.partition
-        keys = [self._keys.stream(partition), self._epoch, self._aside(channel)]
-        group = self._keys.group(partition)
-        await self._run("entry_set_aside", keys, group, entry.id, entry.payload or b"")
-
     async def read(self, channel: str, count: int) -> list[Entry]:
         """Return the first entries that are set aside, under their ids in the channel's stream."""
         rows, tried = await self._session.run_all(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,14 +15,13 @@ from realtime_message.streams.fence import Fence
 from realtime_message.streams.fenced_script import run_fenced
 from realtime_message.streams.incidents import Incident, OnIncident, report
 from realtime_message.streams.keys import Keys
+from realtime_message.streams.parked import channel_digest
 from realtime_message.streams.server_errors import GroupMissingError
 from realtime_message.streams.session import Session
+from realtime_message.streams.stored_entry import entries_of, entry_of
 from realtime_message.streams.wire import Command, pair_up
 
 BEGINNING = "0-0"
-
-#: No resize will ever have a longer one.
-_GENERATION = re.compile(rb"\d{1,18}")
 
 
 class RedisPartitionReader:
@@ -63,6 +63,7 @@ class RedisPartitionReader:
         self._group = keys.group(lease.partition)
         self._epoch_key = keys.epoch(lease.partition)
         self._dead_key = keys.dead_letters(lease.partition)
+        self._keys = keys
         self._fence = Fence(connector, self._epoch_key, lease, timeout_seconds)
         self._waiter = EntryWaiter(connector, self._stream, timeout_seconds)
         self._claimed_to = BEGINNING
@@ -74,19 +75,26 @@ class RedisPartitionReader:
         #: Whether acknowledgements were sent whose reply did not come.
         self._has_unsure_acks = False
         self._was_woken = False
+        # While a lost group is made again, nobody may read: both move where we stand.
+        self._turn = asyncio.Lock()
         #: Returned, not yet acknowledged: what a lost consumer group must be given again.
         self._unacknowledged: set[str] = set()
 
     async def claim_pending(self, count: int) -> list[Entry]:
         """Take over entries of former owners. See contracts.PartitionReader.claim_pending."""
-        await self._find_position()
-        entries, self._claimed_to = await self._pending(self._claimed_to, count)
-        if not entries:
-            self._is_taking_over = False
-        return self._returned(entries)
+        async with self._turn:
+            await self._find_position()
+            entries, self._claimed_to = await self._pending(self._claimed_to, count)
+            if not entries:
+                self._is_taking_over = False
+            return self._returned(entries)
 
     async def cycle(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
         """Acknowledge and read in one fenced step. See contracts.PartitionReader.cycle."""
+        async with self._turn:
+            return await self._cycle(acknowledged, count)
+
+    async def _cycle(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
         if self._has_lost_reply and count > 0:
             missed = await self._missed(acknowledged, count)
             if missed:
@@ -114,7 +122,7 @@ class RedisPartitionReader:
         replies = await self._session.run_all(
             *[("XRANGE", self._stream, entry_id, entry_id) for entry_id in entry_ids]
         )
-        return [_entry(*rows[0]) for rows in replies if rows]
+        return [entry_of(*rows[0]) for rows in replies if rows]
 
     async def wait_for_entries(self, timeout_seconds: float) -> bool:
         """Block until there are unread entries. See contracts.PartitionReader.wait_for_entries."""
@@ -125,14 +133,25 @@ class RedisPartitionReader:
         """Keep the number of attempts. See contracts.PartitionReader.record_attempt."""
         # Redis counts the first delivery as one, before any attempt.
         arguments = (self._group, self._consumer, entry_id, attempts + 1)
-        await self._run_fenced("entry_retry", [], arguments)
+        await self._settle("entry_retry", [], arguments)
 
     async def bury(self, entry: Entry, *, reason: str, error: str, attempts: int) -> None:
         """Move an entry to the dead letters. See contracts.PartitionReader.bury."""
         given = (self._group, entry.id, entry.payload or b"", reason, error, attempts)
         arguments = (*given, self._lease.holder)
-        await self._run_fenced("entry_dead_letter", [self._dead_key], arguments)
-        self._unacknowledged.discard(entry.id)
+        await self._settle("entry_dead_letter", [self._dead_key], arguments)
+        self.forget(entry.id)
+
+    async def set_aside(self, channel: str, entry: Entry) -> None:
+        """Move an entry to its parked channel's. See contracts.PartitionReader.set_aside."""
+        aside = self._keys.aside(self._lease.partition, channel_digest(channel))
+        arguments = (self._group, entry.id, entry.payload or b"")
+        await self._settle("entry_set_aside", [aside], arguments)
+        self.forget(entry.id)
+
+    def forget(self, entry_id: str) -> None:
+        """Note that an entry is pending no more. See contracts.PartitionReader.forget."""
+        self._unacknowledged.discard(entry_id)
 
     async def close(self) -> None:
         """Close both connections."""
@@ -173,7 +192,7 @@ class RedisPartitionReader:
         if count <= 0:
             return []
         self._has_lost_reply = False
-        return [] if last is None else _entries(last[0][1])
+        return [] if last is None else entries_of(last[0][1])
 
     async def _missed(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
         """Acknowledge, then return what a read delivered to us without our getting its reply."""
@@ -199,7 +218,7 @@ class RedisPartitionReader:
             if not rows:
                 return [], after
             found = [
-                _entry(entry_id, fields, max(0, deliveries - 1))
+                entry_of(entry_id, fields, max(0, deliveries - 1))
                 for entry_id, deliveries, fields in rows
                 if fields is not None
             ]
@@ -240,6 +259,20 @@ class RedisPartitionReader:
             self._unacknowledged.clear()
         self._report("group_restored", len(self._unacknowledged))
 
+    async def _settle(
+        self, name: str, more_keys: Sequence[str], arguments: Sequence[str | bytes | int]
+    ) -> None:
+        """Run a script on a pending entry, after the group was made again if it is lost."""
+        with contextlib.suppress(GroupMissingError):
+            await self._run_fenced(name, more_keys, arguments)
+            return
+        async with self._turn:
+            with contextlib.suppress(GroupMissingError):
+                await self._run_fenced(name, more_keys, arguments)
+                return
+            await self._restore_group()
+            await self._run_fenced(name, more_keys, arguments)
+
     async def _run_fenced(
         self, name: str, more_keys: Sequence[str], arguments: Sequence[str | bytes | int]
     ) -> Any:
@@ -264,21 +297,3 @@ class RedisPartitionReader:
 
     def _report(self, kind: Any, count: int) -> None:
         report(Incident(kind, self._lease.partition, count), self._on_incident)
-
-
-def _entries(rows: list[tuple[bytes, list[bytes]]]) -> list[Entry]:
-    """Return what was read; nearly always `payload` is the first field."""
-    return [
-        Entry(entry_id.decode(), fields[1]) if fields[0] == b"payload" else _entry(entry_id, fields)
-        for entry_id, fields in rows
-    ]
-
-
-def _entry(entry_id: bytes, fields: list[bytes], attempts: int = 0) -> Entry:
-    """Return an entry. `payload` is the first field; other writers may have put it elsewhere."""
-    if fields[0] == b"payload":
-        return Entry(str(entry_id, "ascii"), fields[1], attempts)
-    if len(fields) == 2 and fields[0] == b"layout" and _GENERATION.fullmatch(fields[1]):  # noqa: PLR2004
-        return Entry(str(entry_id, "ascii"), None, attempts, generation=int(fields[1]))
-    named = pair_up(fields)
-    return Entry(str(entry_id, "ascii"), named.get(b"payload"), attempts)

@@ -96,6 +96,7 @@ class Gate:
             raise _Closed
         await self._keeper.bring_parked(view)
         await self._keeper.open(marker.id, marker.generation)
+        held.reader.forget(marker.id)
         await held.parking.reload()
 
 

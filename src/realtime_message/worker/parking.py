@@ -46,10 +46,6 @@ class ChannelParker(Protocol):
         """Let a channel go on; False if entries are still set aside."""
         ...
 
-    async def set_aside(self, channel: str, entry: Entry) -> None:
-        """Move a pending entry to the channel's own stream and acknowledge it."""
-        ...
-
     async def read(self, channel: str, count: int) -> list[Entry]:
         """Return the first entries that are set aside."""
         ...
@@ -147,7 +143,7 @@ class Parking:
 
     async def _set_aside(self, delivery: Delivery) -> None:
         channel = delivery.message.channel
-        await self._call(lambda: self.parker.set_aside(channel, delivery.entry))
+        await self._call(lambda: self._held.reader.set_aside(channel, delivery.entry))
         self._held.suspects.clear(delivery)
         self._held.let_go(delivery)
 

@@ -81,7 +81,7 @@ async def test_letter_of_a_parked_channel_keeps_the_same(streams: Streams) -> No
     reader, parker = streams.reader(lease, "worker-ada-1"), streams.parker(lease)
     (entry,) = await reader.cycle([], 10)
     await parker.park(HERE[0], "why")
-    await parker.set_aside(HERE[0], entry)
+    await reader.set_aside(HERE[0], entry)
     (aside,) = await parker.read(HERE[0], 10)
     await parker.bury(HERE[0], aside.id, reason="r", error="e", attempts=2)
     await reader.close()

@@ -6,7 +6,6 @@ import pytest
 
 from realtime_message.errors import LeaseLostError
 from realtime_message.streams.contracts import Entry, Lease
-from realtime_message.worker.parking import ChannelParker
 from support.streams_outside import AnyStreams, end_lease
 
 
@@ -27,9 +26,11 @@ async def _read(streams: AnyStreams, lease: Lease, *payloads: bytes) -> list[Ent
     return entries
 
 
-async def _set_aside(parker: ChannelParker, entries: list[Entry]) -> None:
+async def _set_aside(streams: AnyStreams, lease: Lease, entries: list[Entry]) -> None:
+    reader = streams.reader(lease, "worker-w-1")
     for entry in entries:
-        await parker.set_aside("room", entry)
+        await reader.set_aside("room", entry)
+    await reader.close()
 
 
 async def test_entries_are_set_aside_in_order_and_acknowledged(streams: AnyStreams) -> None:
@@ -37,7 +38,7 @@ async def test_entries_are_set_aside_in_order_and_acknowledged(streams: AnyStrea
     lease = await _take(streams)
     parker = streams.parker(lease)
     await parker.park("room")
-    await _set_aside(parker, await _read(streams, lease, b"1", b"2", b"3"))
+    await _set_aside(streams, lease, await _read(streams, lease, b"1", b"2", b"3"))
     assert [entry.payload for entry in await parker.read("room", 2)] == [b"1", b"2"]
     assert (await streams.inspect.partitions())[0].pending == 0
     (shown,) = await streams.parked_channels.list_parked(0)
@@ -49,7 +50,7 @@ async def test_setting_aside_twice_does_it_once(streams: AnyStreams) -> None:
     lease = await _take(streams)
     parker = streams.parker(lease)
     (entry,) = await _read(streams, lease, b"1")
-    await _set_aside(parker, [entry, entry])
+    await _set_aside(streams, lease, [entry, entry])
     assert len(await parker.read("room", 10)) == 1
 
 
@@ -60,7 +61,7 @@ async def test_finished_entries_are_gone_and_the_channel_goes_on_when_none_is_le
     lease = await _take(streams)
     parker = streams.parker(lease)
     await parker.park("room")
-    await _set_aside(parker, await _read(streams, lease, b"1", b"2"))
+    await _set_aside(streams, lease, await _read(streams, lease, b"1", b"2"))
     first, second = await parker.read("room", 10)
     assert not await parker.unpark("room")
     await parker.finish("room", first.id)
@@ -86,7 +87,7 @@ async def test_attempts_are_kept_with_the_first_entry_and_forgotten_with_it(
     former = await _take(streams)
     parker = streams.parker(former)
     entries = await _read(streams, former, b"1", b"2")
-    await _set_aside(parker, entries)
+    await _set_aside(streams, former, entries)
     first, second = await parker.read("room", 10)
     assert [first.first_id, second.first_id] == [entry.id for entry in entries]
     await parker.record_attempt("room", first.id, 3)
@@ -118,7 +119,7 @@ async def test_former_owner_parks_and_moves_nothing(streams: AnyStreams) -> None
     for step in (
         parker.park("room"),
         parker.unpark("room"),
-        parker.set_aside("room", entry),
+        _set_aside(streams, former, [entry]),
         parker.record_attempt("room", "1-1", 1),
         parker.finish("room", "1-1"),
         parker.bury("room", "1-1", reason="r", error="e", attempts=1),

@@ -293,7 +293,7 @@ async def test_parked_channel_moves_with_all_that_was_set_aside(streams: Streams
     parker = streams.parker(lease)
     await parker.park(channel, "why")
     for entry in await reader.cycle([], 100):
-        await parker.set_aside(channel, entry)
+        await reader.set_aside(channel, entry)
     before = await parker.read(channel, 100)
     assert await streams.parked_channels.resume(source, channel)
     await reader.close()

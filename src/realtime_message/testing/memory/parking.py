@@ -48,16 +48,6 @@ class MemoryChannelParker:
 
         return await self._fenced.call("unpark", step)
 
-    async def set_aside(self, channel: str, entry: Entry) -> None:
-        """Move a pending entry to those that are set aside. Safe to repeat."""
-
-        def step() -> None:
-            if self._state.pending.pop(entry.id, None) is not None:
-                moved = Entry(self._server.next_id(), entry.payload, aside_of=entry.id)
-                self._state.aside.setdefault(channel, []).append(moved)
-
-        await self._fenced.call("set_aside", step)
-
     async def read(self, channel: str, count: int) -> list[Entry]:
         """Return the first entries that are set aside."""
         return await self._line.call(

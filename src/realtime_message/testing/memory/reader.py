@@ -105,6 +105,19 @@ class MemoryPartitionReader:
 
         await self._fenced.call("bury", step)
 
+    async def set_aside(self, channel: str, entry: Entry) -> None:
+        """Move an entry to its parked channel's. See contracts.PartitionReader.set_aside."""
+
+        def step() -> None:
+            if self._state.pending.pop(entry.id, None) is not None:
+                moved = Entry(self._server.next_id(), entry.payload, aside_of=entry.id)
+                self._state.aside.setdefault(channel, []).append(moved)
+
+        await self._fenced.call("set_aside", step)
+
+    def forget(self, entry_id: str) -> None:
+        """Do nothing: what is pending is known only to the server."""
+
     async def close(self) -> None:
         """Do nothing."""
 

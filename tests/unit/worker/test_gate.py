@@ -1,0 +1,91 @@
+"""The gate of a partition: it opens when all before the markers is handled, and only then."""
+
+from __future__ import annotations
+
+import pytest
+
+from realtime_message.streams.contracts import Entry
+from realtime_message.streams.layout_view import LayoutView, Phase
+from realtime_message.worker.gate import Gate
+
+MARKER = Entry("5-0", None, generation=7)
+BEHIND = Entry("6-0", b"{}")
+
+
+class Site:
+    """What a gate sees and does: partition 0 of two that become three."""
+
+    number = 0
+
+    def __init__(self) -> None:
+        self.reader = self.committer = self.parking = self
+        self.is_draining = self.has_work = self.is_at_gate = False
+        self.layout = LayoutView(
+            partition_count=3, previous_count=2, generation=7, phase=Phase.draining
+        )
+        self.not_drained = {0, 1}
+        self.notes = 0
+        self.opened: list[tuple[str, int]] = []
+        self.forgotten: list[str] = []
+
+    async def view(self) -> LayoutView:
+        return self.layout
+
+    async def undrained(self, view: LayoutView) -> frozenset[int]:
+        return frozenset(self.not_drained)
+
+    async def note_drained(self, generation: int) -> None:
+        self.notes += 1
+        self.not_drained.discard(self.number)
+
+    async def bring_parked(self, view: LayoutView) -> None:
+        """There are none."""
+
+    async def open(self, entry_id: str, generation: int) -> None:
+        self.opened.append((entry_id, generation))
+
+    async def reload(self) -> None:
+        """Nothing is parked."""
+
+    def forget(self, entry_id: str) -> None:
+        self.forgotten.append(entry_id)
+
+    finish = forget
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.fixture
+def gate(site: Site) -> Gate:
+    made = Gate(site, site, site)
+    made.close([MARKER, BEHIND], is_fresh=True)
+    return made
+
+
+async def test_opens_when_all_partitions_are_drained(site: Site, gate: Gate) -> None:
+    """Its marker is acknowledged by the way, so the reader is told not to keep it."""
+    site.has_work = True
+    assert await gate.pass_through() == ()
+    assert site.notes == 0
+    site.has_work = False
+    assert await gate.pass_through() == ()
+    assert (site.notes, site.opened) == (1, [])
+    site.not_drained.clear()
+    assert await gate.pass_through() == [BEHIND]
+    assert (site.opened, site.forgotten) == ([("5-0", 7)], ["5-0"])
+    assert not gate.is_closed
+    assert site.notes == 1
+
+
+async def test_marker_of_a_resize_that_may_be_given_up_is_waited_for(
+    site: Site, gate: Gate
+) -> None:
+    """It means something once the layout is of its generation, and nothing once that is over."""
+    site.layout = LayoutView(partition_count=2, generation=6, phase=Phase.sealing)
+    assert await gate.pass_through() == ()
+    site.layout = LayoutView(partition_count=2, generation=8)
+    assert await gate.pass_through() == [BEHIND]
+    assert (site.opened, site.forgotten) == ([], ["5-0"])
