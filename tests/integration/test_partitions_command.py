@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 from typer.testing import CliRunner
 
 from realtime_message.cli.application import application
 from realtime_message.partitions import partition_of
 from realtime_message.settings import RedisSettings
-from realtime_message.streams import Streams
+from realtime_message.streams import Streams, open_streams
+from realtime_message.streams.resize_run import ResizeRun
+from support.up_stack import run_rtm
 from support.valkey_server import ValkeyServer
 
 
@@ -32,20 +35,35 @@ def test_stored_count_decides_where_a_channel_lives() -> None:
         server.close()
 
 
-def test_list_fits_eighty_columns() -> None:
+def test_settings_that_a_resize_left_behind_are_told_in_a_sentence(
+    tmp_path: Path,
+) -> None:
+    """A command says it as commands do, not as services log."""
+    with ValkeyServer() as server:
+        asyncio.run(_resized(server.url))
+        where = ["partitions", "list", "--seconds", "0", "--set", f"redis.url={server.url}"]
+        done = run_rtm(*where, folder=tmp_path)
+    assert done.stderr == (
+        "rtm: partition_count.outdated (set_to=8, stored=9): the stored number is used; set "
+        "redis.partition_count to it\n"
+    )
+
+
+async def _resized(url: str) -> None:
+    streams = await open_streams(RedisSettings(url=url))
+    await ResizeRun(streams.resizer, streams.planner, lambda _: None).switch(9)
+    await streams.close()
+
+
+def test_list_fits_eighty_columns(tmp_path: Path) -> None:
     """Streams and epochs are for scripts; a row is one line on any terminal."""
-    server = ValkeyServer()
-    server.start()
-    try:
+    with ValkeyServer() as server:
         asyncio.run(_make_layout(server.url, 8))
         where = ["partitions", "list", "--seconds", "0", "--set", f"redis.url={server.url}"]
-        done = CliRunner().invoke(application, where, catch_exceptions=False)
-        header, *rows = done.stdout.splitlines()
+        header, *rows = run_rtm(*where, folder=tmp_path).stdout.splitlines()
         assert header.split()[:2] == ["partition", "length"]
         assert len(rows) == 8
         # Room for the name of a worker of `rtm up`, such as 1.a1b2c3.
         assert len(header) - len("owner") + len("1.a1b2c3") <= 80
-        shown = json.loads(CliRunner().invoke(application, [*where, "--json"]).stdout)
+        shown = json.loads(run_rtm(*where, "--json", folder=tmp_path).stdout)
         assert shown[0]["stream"] == "messages:partition:0"
-    finally:
-        server.close()

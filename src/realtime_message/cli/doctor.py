@@ -63,11 +63,11 @@ def doctor(
     """
     # Imported here: --help needs none of it.
     from realtime_message.doctor.examination import CHECKS, Examination, Question  # noqa: PLC0415
-    from realtime_message.telemetry.logs import configure_logging  # noqa: PLC0415
+    from realtime_message.telemetry.logs import configure_command_logging  # noqa: PLC0415
 
     loaded = effective_settings(config, set_)
     # What the streams would log are findings here.
-    configure_logging("error", loaded.settings.log.format)
+    configure_command_logging("error")
     unknown = set(without or ()) - set(CHECKS)
     if unknown:
         raise typer.BadParameter(f"there is no check {min(unknown)}; there are {', '.join(CHECKS)}")

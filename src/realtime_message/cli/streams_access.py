@@ -12,7 +12,7 @@ from realtime_message.redis_url import parse_redis_url
 from realtime_message.settings import LoadedSettings
 from realtime_message.streams import Streams
 from realtime_message.streams.server_errors import LoginRefusedError, login_refused, unreachable
-from realtime_message.telemetry.logs import configure_logging
+from realtime_message.telemetry.logs import configure_command_logging
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def look(loaded: LoadedSettings, view: Callable[[Streams], Awaitable[T]]) -> T:
         LayoutMismatchError: the streams have another partition count than the settings.
         StreamsError: Redis did not answer, or refused.
     """
-    configure_logging("warning", loaded.settings.log.format)
+    configure_command_logging("warning")
 
     async def compared(streams: Streams) -> T:
         await streams.layout.compare()

@@ -102,11 +102,17 @@ class Planner:
             "+xsetid": ("XSETID", self._keys.probe(self._keys.stream(0)), "1-1"),
         }
         replies = await self._session.call(*rights.values())
-        return [
-            f"the Redis user may not do what a resize needs: give it {right} ({reply})"
-            for right, reply in zip(rights, replies, strict=True)
-            if isinstance(reply, CommandForbiddenError | CommandUnknownError)
+        answers = list(zip(rights, replies, strict=True))
+        forbidden = [right for right, reply in answers if isinstance(reply, CommandForbiddenError)]
+        missing = [
+            f"the server lacks what a resize needs ({reply})"
+            for _, reply in answers
+            if isinstance(reply, CommandUnknownError)
         ]
+        if forbidden:
+            named = " ".join(forbidden)
+            missing.append(f"the Redis user may not do what a resize needs: give it {named}")
+        return missing
 
 
 def moving_share(count: int, target: int) -> float:

@@ -43,17 +43,24 @@ def configure_logging(level: str = "info", log_format: str = "auto") -> None:
     """
     is_terminal = sys.stderr.isatty()
     is_text = log_format == "text" or (log_format == "auto" and is_terminal)
+    _configure(
+        level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if is_text else "iso", utc=not is_text),
+        structlog.processors.format_exc_info,
+        _TextLine(has_colour=has_colour(os.environ, is_terminal=is_terminal))
+        if is_text
+        else structlog.processors.JSONRenderer(),
+    )
+
+
+def configure_command_logging(level: str) -> None:
+    """Set up logging for a command that only looks: what it has to tell reads `rtm: …`."""
+    _configure(level, structlog.processors.format_exc_info, _command_line)
+
+
+def _configure(level: str, *processors: Any) -> None:
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(
-                fmt="%H:%M:%S.%f" if is_text else "iso", utc=not is_text
-            ),
-            structlog.processors.format_exc_info,
-            _TextLine(has_colour=has_colour(os.environ, is_terminal=is_terminal))
-            if is_text
-            else structlog.processors.JSONRenderer(),
-        ],
+        processors=[structlog.processors.add_log_level, *processors],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
@@ -76,6 +83,17 @@ def has_colour(environment: Mapping[str, str], *, is_terminal: bool) -> bool:
     if environment.get("NO_COLOR"):
         return False
     return is_terminal or bool(environment.get("FORCE_COLOR"))
+
+
+def _command_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Make one line as commands write them: event, fields, and what to do."""
+    exception, advice = event.pop("exception", None), event.pop("advice", None)
+    name = event.pop("event", "")
+    for noise in ("level", "part"):
+        event.pop(noise, None)
+    fields = ", ".join(f"{key}={_shown(value)}" for key, value in event.items())
+    line = f"rtm: {name}" + (f" ({fields})" if fields else "") + (f": {advice}" if advice else "")
+    return f"{line}\n{exception}" if exception else line
 
 
 class _TextLine:
