@@ -223,9 +223,9 @@ def test_partitions_in_disorder_are_told(server: ValkeyServer) -> None:
         found = first.findings["partitions"]
         assert any("no worker is running; 5 messages wait" in text for text in found)
         assert any("'audit' on messages:partition:3 is not registered" in text for text in found)
-        assert any("1 dead letters wait in partition 3" in text for text in found)
-        assert any("1 channels are parked: room:1" in text for text in found)
-        assert "of 5 entries that were appended" in first.findings["numbers"][0]
+        assert any("1 dead letter waits in partition 3" in text for text in found)
+        assert any("1 channel is parked: room:1" in text for text in found)
+        assert "entries appended: 5;" in first.findings["numbers"][0]
         known = doctor(server.url, worker__registered_groups=["audit"])
         assert not any("audit" in text for text in known.findings["partitions"])
         client.xreadgroup("workers:partition-3", "c", {"messages:partition:3": ">"}, count=5)

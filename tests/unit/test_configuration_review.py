@@ -68,7 +68,12 @@ PUBLISH = "channel/proxy/publish"
 RULE = "channel/without_namespace"
 
 MISTAKES: list[tuple[dict[str, Any], str, str, str]] = [
-    ({f"{PUBLISH}/timeout": 1}, "error", "channel.proxy.publish.timeout", "1 nanoseconds"),
+    (
+        {f"{PUBLISH}/timeout": 1},
+        "error",
+        "channel.proxy.publish.timeout",
+        "would mean 1 nanosecond",
+    ),
     ({f"{PUBLISH}/timeout": "900ms"}, "error", "channel.proxy.publish.timeout", "deadline_seconds"),
     ({f"{PUBLISH}/timeout": "5s"}, "warning", "channel.proxy.publish.timeout", "give up after 5s"),
     ({"shutdown/timeout": 30}, "error", "shutdown.timeout", "30 nanoseconds"),

@@ -26,3 +26,10 @@ def test_durations_are_written_in_gos_notation(seconds, text):
     """What is written is read back."""
     assert format_duration(seconds) == text
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(("value", "unit"), [(1, "1 nanosecond;"), (2, "2 nanoseconds;")])
+def test_number_is_told_with_its_unit(value: int, unit: str) -> None:
+    """One is one nanosecond."""
+    with pytest.raises(ValueError, match=f"would mean {unit}"):
+        parse_duration(value)

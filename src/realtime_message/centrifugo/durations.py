@@ -34,8 +34,9 @@ def parse_duration(value: Any) -> Seconds:
         ValueError: the value is not such a text; says what to write instead.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
+        unit = "nanosecond" if value == 1 else "nanoseconds"
         raise ValueError(  # noqa: TRY004 - msgspec adds the path to a ValueError
-            f'the number {value} would mean {value} nanoseconds; write a text such as "{value}s"'
+            f'the number {value} would mean {value} {unit}; write a text such as "{value}s"'
         )
     if not isinstance(value, str):
         raise ValueError(  # noqa: TRY004 - as above

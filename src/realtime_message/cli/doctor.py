@@ -63,6 +63,7 @@ def doctor(
     """
     # Imported here: --help needs none of it.
     from realtime_message.doctor.examination import CHECKS, Examination, Question  # noqa: PLC0415
+    from realtime_message.doctor.findings import counted  # noqa: PLC0415
     from realtime_message.telemetry.logs import configure_command_logging  # noqa: PLC0415
 
     loaded = effective_settings(config, set_)
@@ -80,7 +81,10 @@ def doctor(
     else:
         _print(checked, is_verbose=verbose)
         errors, warnings = severities.count("error"), severities.count("warning")
-        print(f"{len(checked)} checks, {errors} errors, {warnings} warnings")
+        print(
+            f"{counted(len(checked), 'check', 'checks')}, {counted(errors, 'error', 'errors')}, "
+            f"{counted(warnings, 'warning', 'warnings')}"
+        )
     raise typer.Exit(1 if is_wrong else 0)
 
 
@@ -88,8 +92,9 @@ def _print(checked: Sequence[Checked], *, is_verbose: bool) -> None:
     for check in checked:
         shown = [f for f in check.findings if is_verbose or f.severity != "note"]
         mark = {"done": "ok", "failed": "failed", "left out": "left out"}[check.outcome]
-        if check.outcome == "done" and any(f.severity != "note" for f in check.findings):
-            mark = "look"
+        # The gravest finding stands first.
+        if check.outcome == "done" and check.findings and check.findings[0].severity != "note":
+            mark = check.findings[0].severity
         print(f"{check.check}: {mark}")
         for finding in shown:
             print(f"  {finding.severity}: {finding.what}")

@@ -72,9 +72,10 @@ def _sentence(progress: Progress) -> str:
         named = ", ".join(map(str, progress.waiting_for))
         return f"waiting for the older messages of partition {named}"
     if progress.paused_seconds:
+        count = progress.partition_count
+        in_use = "partition is in use" if count == 1 else "partitions are in use"
         return (
-            f"{progress.partition_count} partitions are in use; publishers waited "
-            f"{progress.paused_seconds * 1000:.0f} ms at most"
+            f"{count} {in_use}; publishers waited {progress.paused_seconds * 1000:.0f} ms at most"
         )
     return "all older messages are handled"
 
@@ -83,13 +84,15 @@ def _print_end(layout: LayoutView, *, as_json: bool) -> None:
     if as_json:
         print_json(layout)
     elif layout.is_stable:
-        print(f"there are {layout.partition_count} partitions; set redis.partition_count to it")
+        count = layout.partition_count
+        there = "is 1 partition" if count == 1 else f"are {count} partitions"
+        print(f"there {there}; set redis.partition_count to it")
     else:
         print(f"{resize_sentence(layout)}; `rtm partitions list` shows when that is over")
 
 
 def _print_plan(plan: ResizePlan) -> None:
-    print(f"from {plan.partition_count} to {plan.target_count} partitions")
+    print(f"partitions: {plan.partition_count} now, {plan.target_count} then")
     if plan.is_under_way:
         print("it was begun before, and is carried on")
     print(f"about {plan.moving_share:.0%} of the channels get another partition")

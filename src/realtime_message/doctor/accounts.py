@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from realtime_message.doctor.findings import Finding, error, note
+from realtime_message.doctor.findings import Finding, counted, error, note
 from realtime_message.streams.flow import FlowCount
 
 
@@ -34,14 +34,15 @@ def review_accounts(
     dead = sum(dead_letters)
     handled = max(0, appended - unread - pending - dead - set_aside)
     yield note(
-        f"of {appended} entries that were appended {handled} are handled, {pending} pending, "
-        f"{unread} unread, {dead} dead letters, {set_aside} set aside",
+        f"entries appended: {appended}; of these handled: {handled}, pending: {pending}, unread: "
+        f"{unread}, dead letters: {dead}, set aside: {set_aside}",
         "replayed or purged dead letters count as handled",
     )
     unknown = sum(count is not None and count.read is None for count in counts)
     if unknown:
         yield note(
-            f"{unknown} partitions left out: the server cannot tell how far the group has read",
+            f"{counted(unknown, 'partition', 'partitions')} left out: the server cannot tell how "
+            "far the group has read",
             "so it is after entries were deleted by hand, until the group has read to the end",
         )
 
@@ -52,15 +53,16 @@ def _partition(partition: int, count: FlowCount) -> Iterator[Finding]:
     unread = count.added - count.read
     if unread < 0:
         yield error(
-            f"partition {partition}: the workers' group has read {count.read} entries, but only "
-            f"{count.added} were appended",
+            f"partition {partition}: the workers' group has read "
+            f"{counted(count.read, 'entry', 'entries')}, but only {count.added} appended",
             "the stream was deleted, or replaced by an older copy, and the group was not",
             "compare the stream with a backup before anything else is done; workers go on with "
             "what is there",
         )
     elif unread + count.pending > count.length:
         yield error(
-            f"partition {partition}: {unread} entries are unread and {count.pending} pending, but "
+            f"partition {partition}: {counted(unread, 'entry is', 'entries are')} unread and "
+            f"{count.pending} pending, but "
             f"the stream holds only {count.length}",
             "messages that nobody has handled were deleted from outside (XDEL, XTRIM, MAXLEN): "
             "they are lost",

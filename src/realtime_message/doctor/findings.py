@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 #: `error`: messages are lost or refused, or strangers get in, now or at the next fault. `warning`:
-#: it works, but not as it should. `note`: nothing to mend.
+#: it works, but not as it should. `note`: nothing to fix.
 Severity = Literal["error", "warning", "note"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -29,13 +29,18 @@ class Finding(msgspec.Struct, frozen=True):
     fix: str = ""
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """Return a number with the words that fit it: `1 message waits`, `2 messages wait`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 def error(what: str, why: str, fix: str) -> Finding:
-    """Return a finding that has to be mended."""
+    """Return a finding that has to be fixed."""
     return Finding("error", what, why, fix)
 
 
 def warning(what: str, why: str, fix: str) -> Finding:
-    """Return a finding that should be mended."""
+    """Return a finding that should be fixed."""
     return Finding("warning", what, why, fix)
 
 

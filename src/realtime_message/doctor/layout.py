@@ -23,7 +23,7 @@ def review_layout(view: LayoutView, settings: RedisSettings) -> Iterator[Finding
         yield warning(
             f"redis.partition_count is {settings.partition_count} here, but the streams have been "
             f"resized to {view.partition_count}",
-            "the stored number is used, and publishers of other make may go by the setting",
+            "the stored number is used, and third-party publishers may go by the setting",
             f"set redis.partition_count to {view.partition_count}",
         )
     elif view.is_stable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from realtime_message.doctor.findings import Finding, error, note, warning
+from realtime_message.doctor.findings import Finding, counted, error, note, warning
 from realtime_message.patterns import compile_pattern
 from realtime_message.streams.flow import FlowView
 from realtime_message.streams.inspect import GroupView, PartitionView
@@ -51,13 +51,13 @@ def _owners(work: Work) -> Iterator[Finding]:
     waiting = sum(_unhandled(view) for view in free)
     if free and len(free) == len(work.partitions) and not work.members.members:
         yield (warning if waiting else note)(
-            f"no worker is running; {waiting} messages wait",
+            f"no worker is running; {_waiting(waiting)}",
             "messages are kept and nobody handles them",
             "rtm worker APP",
         )
     elif free:
         yield error(
-            f"{_partitions(free)} without an owner, {waiting} messages wait there",
+            f"{_partitions(free)} without an owner, {_waiting(waiting)} there",
             "workers run, but none holds it: it may be on its way from one to the other, or static "
             "assignments leave it out",
             "look again in some seconds; then compare `rtm workers` with TOTAL_WORKERS and "
@@ -82,12 +82,14 @@ def _groups(work: Work) -> Iterator[Finding]:
 
 
 def _foreign(view: PartitionView, group: GroupView) -> Finding:
-    behind = "unknown many" if group.lag is None else str(group.lag)
+    behind = "unknown many entries"
+    if group.lag is not None:
+        behind = counted(group.lag, "entry", "entries")
     return warning(
         f"the consumer group {group.name!r} on {view.stream} is not registered; it has not read "
-        f"{behind} entries and not acknowledged {group.pending}",
+        f"{behind} and not acknowledged {group.pending}",
         "trimming keeps what it has not handled: if nobody reads with it any more, the stream "
-        "grows for ever",
+        "grows forever",
         f"if it is in use, add it to worker.registered_groups; if not: XGROUP DESTROY "
         f"{view.stream} {group.name}",
     )
@@ -102,7 +104,7 @@ def _backlog(work: Work) -> Iterator[Finding]:
             continue
         where = (
             f"partition {view.partition}: the oldest message has waited for "
-            f"{flow.oldest_seconds:.0f} s, {_unhandled(view)} wait"
+            f"{flow.oldest_seconds:.0f} s, {_waiting(_unhandled(view))}"
         )
         if is_still and flow.appended_per_second:
             yield error(
@@ -125,7 +127,7 @@ def _failed(work: Work) -> Iterator[Finding]:
     count = sum(view.dead_letters for view in dead)
     if count:
         yield warning(
-            f"{count} dead letters wait in {_partitions(dead)}",
+            f"{counted(count, 'dead letter waits', 'dead letters wait')} in {_partitions(dead)}",
             "these messages failed for good and were not handled; they take memory until replayed "
             "or purged",
             "rtm dead-letters list",
@@ -134,12 +136,17 @@ def _failed(work: Work) -> Iterator[Finding]:
     if held:
         names = ", ".join(channel.channel for channel in held[:3])
         more = f" and {len(held) - 3} more" if len(held) > 3 else ""  # noqa: PLR2004 - those named
+        aside = sum(channel.entry_count for channel in held)
         yield warning(
-            f"{len(held)} channels are parked: {names}{more}; "
-            f"{sum(channel.entry_count for channel in held)} messages are set aside",
+            f"{counted(len(held), 'channel is', 'channels are')} parked: {names}{more}; "
+            f"{counted(aside, 'message is', 'messages are')} set aside",
             "their messages are kept and not handled until the channel is resumed",
             "rtm channels parked; rtm channels resume CHANNEL",
         )
+
+
+def _waiting(count: int) -> str:
+    return counted(count, "message waits", "messages wait")
 
 
 def _unhandled(view: PartitionView) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from realtime_message.doctor.findings import Finding, error, note, warning
+from realtime_message.doctor.findings import Finding, counted, error, note, warning
 from realtime_message.doctor.server_versions import known_bugs, shown_version
 from realtime_message.settings import ChannelDurability, Durability, Settings
 from realtime_message.streams.durability import chosen_durability
@@ -95,19 +95,24 @@ def _persistence(state: ServerState, levels: set[Durability]) -> Iterator[Findin
         )
 
 
+def _replica(count: int) -> str:
+    return counted(count, "replica", "replicas")
+
+
 def _replicas(state: ServerState, levels: set[Durability], needed: int) -> Iterator[Finding]:
     if "replicated" not in levels or state.replicas is None:
         return
     if state.replicas < needed:
         yield error(
-            f"durability replicated needs {needed} replicas (redis.replicas), but Redis at "
+            f"durability replicated needs {_replica(needed)} (redis.replicas), but Redis at "
             f"{state.where} has {state.replicas}",
             "every publish of that level gets a temporary error",
             "start the replicas, or lower redis.replicas",
         )
     elif state.replicas > needed:
         yield note(
-            f"Redis at {state.where} has {state.replicas} replicas, and redis.replicas is {needed}",
+            f"Redis at {state.where} has {_replica(state.replicas)}, and redis.replicas is "
+            f"{needed}",
             "a failover may promote a replica that has not got the latest acknowledged messages",
             f"set redis.replicas to {state.replicas}, to lose nothing whichever is promoted",
         )

@@ -46,7 +46,7 @@ def _drain(settings: Settings) -> Iterator[Finding]:
     worker, callback = settings.worker, settings.callback
     limit = worker.handler_timeout_seconds
     if limit == 0 or limit > worker.drain_timeout_seconds:
-        allowed = "for ever" if limit == 0 else f"{limit:g} s"
+        allowed = "forever" if limit == 0 else f"{limit:g} s"
         yield note(
             f"worker.drain_timeout_seconds = {worker.drain_timeout_seconds:g}, but a handler may "
             f"take {allowed} (worker.handler_timeout_seconds)",

@@ -126,7 +126,8 @@ def _refusal(view: LayoutView, count: int) -> str | None:
     if not 1 <= count <= MAX_PARTITIONS:
         return f"{count} is no partition count: it is a number from 1 to {MAX_PARTITIONS}"
     if view.is_stable and count == view.partition_count:
-        return f"there are {count} partitions already"
+        there = "is 1 partition" if count == 1 else f"are {count} partitions"
+        return f"there {there} already"
     if view.target_count and count != view.target_count:
         return (
             f"a resize from {view.partition_count} to {view.target_count} is under way: run "
@@ -147,7 +148,7 @@ def _advice(count: int, publishers: int, unowned: list[int]) -> list[str]:
         "set to the count before still start, and say so"
     )
     releases = (
-        "every process must be of a release that knows resizing; consumers of other make that "
+        "every process must be of a release that knows resizing; third-party consumers that "
         "compute partitions themselves must be told the new count"
     )
     advice = [setting, releases]

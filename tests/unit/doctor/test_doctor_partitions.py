@@ -65,6 +65,8 @@ def test_sound_partitions_are_not_mentioned() -> None:
         ({"view": {"owner": None}, "members": ()}, "note: no worker is running"),
         ({"view": {"owner": None, "lag": 3}, "members": ()}, "warning: no worker is running; 3"),
         ({"view": {"groups": []}}, "warning: partition 0 without the workers' consumer group"),
+        ({"view": {"dead_letters": 1}}, "warning: 1 dead letter waits in partition 0"),
+        ({"view": {"owner": None, "lag": 1}, "members": ()}, "running; 1 message waits"),
         ({"view": {"dead_letters": 2}}, "warning: 2 dead letters wait in partition 0"),
         (
             {"flow": {"oldest_seconds": 90, "appended_per_second": 5}},
@@ -86,7 +88,7 @@ def test_sound_partitions_are_not_mentioned() -> None:
 def test_each_fault_is_named(arguments: dict[str, Any], expected: str) -> None:
     """Once."""
     (found,) = _found(**arguments)
-    assert found.startswith(expected)
+    assert expected in found
 
 
 def test_backlog_that_shrinks_is_not_mentioned() -> None:
@@ -132,8 +134,8 @@ def test_numbers_that_add_up_are_shown() -> None:
     severity, what = found
     assert severity == "note"
     assert what == (
-        "of 10 entries that were appended 3 are handled, 2 pending, 3 unread, 1 dead letters, "
-        "1 set aside"
+        "entries appended: 10; of these handled: 3, pending: 2, unread: 3, dead letters: 1, "
+        "set aside: 1"
     )
 
 
@@ -141,7 +143,7 @@ def test_numbers_that_add_up_are_shown() -> None:
     ("changes", "expected"),
     [
         ({"length": 4}, "3 entries are unread and 2 pending, but the stream holds only 4"),
-        ({"read": 12}, "has read 12 entries, but only 10 were appended"),
+        ({"read": 12}, "has read 12 entries, but only 10 appended"),
     ],
 )
 def test_numbers_that_do_not_add_up_are_errors(changes: dict[str, Any], expected: str) -> None:
@@ -153,4 +155,4 @@ def test_numbers_that_do_not_add_up_are_errors(changes: dict[str, Any], expected
 
 def test_partition_that_cannot_be_told_is_left_out() -> None:
     """No guess."""
-    assert _accounts(read=None)[1][1].startswith("1 partitions left out")
+    assert _accounts(read=None)[1][1].startswith("1 partition left out")

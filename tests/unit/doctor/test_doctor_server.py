@@ -59,7 +59,7 @@ def test_sound_server_is_only_named() -> None:
         ({}, {"failed_writes": ("aof",)}, "error", "could not write its last aof"),
         ({"durability": "fsynced"}, {}, "error", "has appendfsync everysec"),
         ({"durability": "fsynced"}, {"is_aof_on": False}, "error", "has appendonly no"),
-        ({"durability": "replicated"}, {}, "error", "needs 1 replicas (redis.replicas), but"),
+        ({"durability": "replicated"}, {}, "error", "needs 1 replica (redis.replicas), but"),
         ({"durability": "replicated"}, {"replicas": 2}, "note", "has 2 replicas, and"),
         ({}, {"clock_ahead_seconds": 2.0}, "warning", "is 2.0 s ahead of this machine's"),
         ({}, {"clock_ahead_seconds": -61.0}, "error", "is 61.0 s behind this machine's"),
@@ -90,7 +90,7 @@ def test_level_of_a_single_channel_counts() -> None:
     """The default is not the only one that is asked for."""
     rule = ChannelRule(pattern="pay:*", durability="replicated")
     settings = Settings(callback=CallbackSettings(channels=[rule]))
-    assert any("needs 1 replicas" in f.what for f in review_servers([SOUND], settings))
+    assert any("needs 1 replica" in f.what for f in review_servers([SOUND], settings))
 
 
 def test_every_known_bug_has_a_range_and_a_source() -> None:

@@ -81,7 +81,7 @@ def test_defaults_fit_but_for_slow_handlers() -> None:
             "warning: callback.drain_timeout_seconds = 0.5 is below",
         ),
         ({}, 10, "is too short for the worker: worker.drain_timeout_seconds = 20"),
-        ({"worker__handler_timeout_seconds": 0}, None, "a handler may take for ever"),
+        ({"worker__handler_timeout_seconds": 0}, None, "a handler may take forever"),
     ],
 )
 def test_time_outs_that_do_not_fit_are_named(
