@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import msgspec
 import pytest
 
-from realtime_message import App, Context, Message
+from realtime_message import App, Context, Message, PublishEvent
 from realtime_message.app import (
     Parameter,
     Source,
@@ -114,6 +114,7 @@ def _unfit_second(message: Message, other: Any) -> None: ...
 def _two_payloads(order: Order, basket: Plain) -> None: ...
 def _only_context(context: Context) -> None: ...
 def _unknown(order: "Missing") -> None: ...  # noqa: F821 - that is the case
+def _event(event: PublishEvent) -> None: ...
 def _batch_of_one(batch: Message) -> None: ...
 def _batch_context(batch: list[Message], context: Context) -> None: ...
 
@@ -124,6 +125,7 @@ def _batch_context(batch: list[Message], context: Context) -> None: ...
         (_two_payloads, False, 'nothing fits the parameter "basket: test_app.Plain"'),
         (_only_context, False, "the function must take the message or its payload"),
         (_unknown, False, "an annotation names 'Missing'"),
+        (_event, False, 'nothing fits the parameter "event: '),
         (_batch_of_one, True, "first a list of Message"),
         (_batch_context, True, 'nothing fits the parameter "context'),
         (lambda a, _, c: None, False, 'nothing fits the parameter "c"'),

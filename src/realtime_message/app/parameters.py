@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from realtime_message.app.handler import Handler, name_of
+from realtime_message.centrifugo.events import ProxyEvent
 from realtime_message.context import Context
 from realtime_message.errors import AppError
 from realtime_message.message import Message
@@ -119,6 +120,8 @@ class _Reader:
             return Source.context, None
         if annotation is _NONE or parameter.default is not _NONE or self._has_payload:
             return None, None
+        if isinstance(annotation, type) and issubclass(annotation, ProxyEvent):
+            return None, None  # hooks get those
         self._has_payload = True
         return Source.payload, annotation
 
