@@ -13,6 +13,7 @@ from realtime_message import (
     RefreshEvent,
     RefreshReply,
 )
+from realtime_message.centrifugo.events import UserEvent
 from realtime_message.errors import AppError, ConfigurationError, StartupError
 from support import proxy_bodies as bodies
 from support.callback_thread import CallbackThread
@@ -103,7 +104,7 @@ def test_a_refresh_that_fails_is_no_end(path, body) -> None:
     app = App()
 
     @app.on_refresh
-    async def broken(event: RefreshEvent) -> RefreshReply:
+    async def broken(event: UserEvent) -> RefreshReply:
         raise KeyError("boom")
 
     app.on_sub_refresh()(broken)
