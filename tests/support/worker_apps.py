@@ -1,6 +1,9 @@
 """Apps that a worker cannot run, each in its own way, and one with everything."""
 
+import asyncio
+import contextlib
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -73,3 +76,34 @@ async def handle_rich(said: Said, database: list[str], context: Context) -> None
 def handle_batch(messages: list[Message]) -> None:
     """Runs in a thread."""
     _write(f"batch {len(messages)}")
+
+
+stubborn = App()
+
+
+async def stay() -> None:
+    """Ignore being cancelled, as a loop with `except:` does."""
+    while True:
+        with contextlib.suppress(BaseException):
+            await asyncio.sleep(3600)
+
+
+@stubborn.on_message("loop:*")
+async def handle_stubbornly(message: Message) -> None:
+    """Never ends."""
+    _write("begun")
+    await stay()
+
+
+@stubborn.on_batch("batch:*", max_wait_seconds=0.01)
+async def handle_batch_stubbornly(messages: list[Message]) -> None:
+    """Never ends."""
+    _write("begun")
+    await stay()
+
+
+@stubborn.on_message("thread:*")
+async def handle_in_thread(message: Message) -> None:
+    """Leaves a thread behind that never ends."""
+    _write("begun")
+    await asyncio.to_thread(threading.Event().wait)

@@ -64,6 +64,37 @@ def test_second_signal_ends_at_once_with_130(
     assert traffic.pending_and_unread() == 1
 
 
+@pytest.mark.parametrize(
+    "stubborn",
+    [
+        ("loop:1", "support.worker_apps.handle_stubbornly > support.worker_apps.stay"),
+        ("batch:1", "support.worker_apps.handle_batch_stubbornly > support.worker_apps.stay"),
+        ("thread:1", "threading.py"),
+    ],
+)
+@pytest.mark.parametrize("is_forced", [False, True])
+def test_handler_that_ignores_the_end_ends_with_the_process(
+    start: Start, traffic: Traffic, tmp_path: Path, stubborn: tuple[str, str], is_forced: bool
+) -> None:
+    """After the drain, or at once after a second signal; the log names it."""
+    channel, named = stubborn
+    worker = start(
+        "support.worker_apps:stubborn",
+        handler_timeout_seconds=0,
+        drain_timeout_seconds=3600 if is_forced else 0.2,
+    )
+    traffic.append(channel)
+    wait_until((tmp_path / "history").exists, 20)
+    worker.process.send_signal(signal.SIGTERM)
+    worker.wait_until_said("worker.draining")
+    if is_forced:
+        worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(timeout=20) == (130 if is_forced else 0)
+    (line,) = worker.said("worker.ended_by_force")
+    (left,) = line["left"]
+    assert named in left
+
+
 def test_one_interrupt_drains_and_ends_with_130(start: Start) -> None:
     """As a shell expects after Ctrl-C."""
     worker = start()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import os
 import signal
 import sys
-
-import uvloop
 
 from realtime_message.app import App, check_handlers, open_resources, takes_context
 from realtime_message.errors import EXIT_INTERRUPTED, RealtimeMessageError
@@ -21,6 +18,7 @@ from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.lease_hold import steady_clock
 from realtime_message.worker.lifecycle import StopRequest, stop_on_signals
 from realtime_message.worker.names import make_names
+from realtime_message.worker.process_end import run_process
 from realtime_message.worker.receipts import Receipts
 from realtime_message.worker.server_api import ServerApi
 from realtime_message.worker.settle import Observer
@@ -55,7 +53,8 @@ def run_worker(settings: Settings, app: App) -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit code.
 
     The first signal drains: what is in hand is finished and acknowledged, partitions are handed
-    over. A second one ends at once; what was in hand is delivered again to the next owner.
+    over. A second one ends at once; what was in hand is delivered again to the next owner. What
+    ignores both ends with the process, within seconds.
 
     Args:
         settings: all settings.
@@ -65,10 +64,12 @@ def run_worker(settings: Settings, app: App) -> int:
         StartupError: it cannot start; the text says what to do.
     """
     stop = StopRequest()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, app, stop))
-    was_interrupted = stop.signal is signal.SIGINT or stop.force.is_set()
-    return EXIT_INTERRUPTED if was_interrupted else 0
+
+    def exit_code() -> int:
+        was_interrupted = stop.signal is signal.SIGINT or stop.force.is_set()
+        return EXIT_INTERRUPTED if was_interrupted else 0
+
+    return run_process(serve(settings, app, stop), exit_code)
 
 
 async def serve(settings: Settings, app: App, stop: StopRequest) -> None:

@@ -24,6 +24,9 @@ from typing import Protocol, cast
 # Runners that wait for work. More of them end: thousands may have been needed in a burst.
 _MAX_PARKED = 64
 
+# How long handlers that were cancelled may still take at the end.
+_CLOSE_SECONDS = 1.0
+
 
 class Source(Protocol):
     """Where there is something to do."""
@@ -80,11 +83,12 @@ class Runners:
             self._start()
 
     async def close(self) -> None:
-        """Cancel all runners and wait for their end."""
+        """Cancel all runners and wait for their end, a moment: a handler may refuse to."""
         self.is_closed = True
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
 
     def _start(self) -> None:
         task = asyncio.get_running_loop().create_task(

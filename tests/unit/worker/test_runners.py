@@ -1,6 +1,7 @@
 """Runners: no task per message, bounded, and nothing passes from one handler to the next."""
 
 import asyncio
+import contextlib
 import contextvars
 from collections import deque
 
@@ -9,6 +10,7 @@ import pytest
 from realtime_message.streams.contracts import Entry
 from realtime_message.testing.memory.streams import make_message
 from realtime_message.testing.virtual_time import until
+from realtime_message.worker import runners
 from realtime_message.worker.delivery import Delivery
 from realtime_message.worker.runners import Runners
 
@@ -212,6 +214,25 @@ async def test_close_cancels_what_runs_and_starts_nothing() -> None:
     harness.runners.wake()
     await asyncio.sleep(0)
     assert not harness.runners._tasks
+
+
+async def test_close_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler may ignore that it is cancelled."""
+    monkeypatch.setattr(runners, "_CLOSE_SECONDS", 0.01)
+    go_on = asyncio.Event()
+
+    async def handle(_delivery: Delivery, _task: object) -> None:
+        while not go_on.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go_on.wait()
+
+    harness = Harness(handle)
+    harness.put("a")
+    await until(lambda: not harness.queue)
+    await asyncio.wait_for(harness.runners.close(), 5)
+    assert len(harness.runners._tasks) == 1
+    go_on.set()
+    await until(lambda: not harness.runners._tasks)
 
 
 async def test_burst_leaves_few_parked_runners() -> None:
