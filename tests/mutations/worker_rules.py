@@ -82,6 +82,22 @@ WORKER_RULES = (
         HANDLERS,
     ),
     Mutation(
+        "gate.notes_once",
+        "worker/gate.py",
+        "self._has_noted = held.number not in undrained",
+        "pass",
+        "after a failover without the latest writes a resize never ends",
+        ("tests/unit/worker/test_gate.py",),
+    ),
+    Mutation(
+        "gate.opens_too_early",
+        "worker/gate.py",
+        "if not undrained.isdisjoint(view.sources_of(held.number)):",
+        "if False:",
+        "a channel whose partition has changed is handled before its older messages",
+        ("tests/unit/worker/test_gate.py",),
+    ),
+    Mutation(
         "gate.marker_is_pending_again",
         "worker/gate.py",
         "        held.reader.forget(marker.id)\n",

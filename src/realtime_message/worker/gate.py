@@ -92,7 +92,10 @@ class Gate:
                 raise _Closed
             await self._keeper.note_drained(marker.generation)
             self._has_noted = True
-        if not (await self._watch.undrained(view)).isdisjoint(view.sources_of(held.number)):
+        undrained = await self._watch.undrained(view)
+        # A server that lost its latest writes has lost the note, too, and nobody else writes it.
+        self._has_noted = held.number not in undrained
+        if not undrained.isdisjoint(view.sources_of(held.number)):
             raise _Closed
         await self._keeper.bring_parked(view)
         await self._keeper.open(marker.id, marker.generation)

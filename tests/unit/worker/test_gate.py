@@ -89,3 +89,18 @@ async def test_marker_of_a_resize_that_may_be_given_up_is_waited_for(
     site.layout = LayoutView(partition_count=2, generation=8)
     assert await gate.pass_through() == [BEHIND]
     assert (site.opened, site.forgotten) == ([], ["5-0"])
+
+
+async def test_note_that_the_server_lost_is_written_again(site: Site, gate: Gate) -> None:
+    """As after a failover without the latest writes; else the resize would stand for ever."""
+    assert await gate.pass_through() == ()
+    site.not_drained.add(0)
+    assert await gate.pass_through() == ()
+    site.has_work = True
+    assert await gate.pass_through() == ()
+    assert (site.notes, site.not_drained) == (1, {0, 1})
+    site.has_work = False
+    assert await gate.pass_through() == ()
+    assert (site.notes, site.not_drained) == (2, {1})
+    site.not_drained.clear()
+    assert await gate.pass_through() == [BEHIND]
