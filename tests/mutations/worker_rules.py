@@ -82,6 +82,14 @@ WORKER_RULES = (
         HANDLERS,
     ),
     Mutation(
+        "hand_over.costs_the_last_attempt",
+        "worker/delivery.py",
+        "attempt = max(entry.attempts, min(attempt, 2))",
+        "pass",
+        "a message whose last attempt a planned stop cuts short is given up",
+        WORKER,
+    ),
+    Mutation(
         "gate.notes_once",
         "worker/gate.py",
         "self._has_noted = held.number not in undrained",

@@ -102,6 +102,9 @@ def deliver(entry: Entry, held: HeldPartition, *, is_fresh: bool) -> Delivery:
     if is_fresh:
         return Delivery(entry, message, held, attempt, size=size)
     if held.hold.lease.is_handed_over:
+        # Later attempts than the first were written down before they began: the drain may have cut
+        # the last one short. That was not its fault, so it comes again.
+        attempt = max(entry.attempts, min(attempt, 2))
         return Delivery(entry, message, held, attempt, is_recorded=attempt == 1, size=size)
     return Delivery(entry, message, held, attempt, is_recorded=False, is_suspect=True, size=size)
 

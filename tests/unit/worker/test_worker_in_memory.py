@@ -502,6 +502,35 @@ async def test_handler_that_ignores_the_drain_is_cancelled_and_its_message_comes
 
 
 @in_virtual_time
+async def test_last_attempt_that_a_drain_cuts_short_comes_again() -> None:
+    """A planned stop is not the message's fault; one that failed at each attempt is given up."""
+    streams = make_streams(1)
+    app, attempts = App(), defaultdict(list)
+
+    @app.on_message()
+    async def handle(message: Message, context: Context) -> None:
+        attempts[message.text].append(context.attempt)
+        if message.text == "bad" or context.attempt == 1:
+            raise ValueError("no")
+        await asyncio.sleep(5)
+
+    streams.append("a", "cut")
+    streams.append("b", "bad")
+    settings = {"max_attempts": 2, "drain_timeout_seconds": 1}
+    first = RunningWorker(streams, app, "a", **settings)
+    await until(lambda: attempts == {"cut": [1, 2], "bad": [1, 2]})
+    await asyncio.sleep(0.5)
+    await first.stop()
+    second = RunningWorker(streams, app, "b", **settings)
+    await until(lambda: streams.unfinished == 0)
+    assert attempts == {"cut": [1, 2, 2], "bad": [1, 2]}
+    assert [(letter.attempts, "ValueError" in letter.error) for letter in streams.dead] == [
+        (2, True)
+    ]
+    await second.stop()
+
+
+@in_virtual_time
 async def test_long_drain_keeps_the_lease() -> None:
     """A handler that needs longer than a lease to finish is waited for; nobody else starts it."""
     streams = make_streams(1)
