@@ -42,6 +42,9 @@ MARK_SECONDS = 3600.0
 RESIZE_SECONDS = 10.0
 
 _MARKS_AT_ONCE = 100
+
+# Lua can hand on some more to one command; what it gave up itself has less.
+_MAX_PARTS = 7000
 _LOOK_SECONDS = 0.02
 
 
@@ -204,6 +207,8 @@ def _fields(letter: DeadLetter, partition: int) -> list[bytes]:
     fields = list(letter.fields)
     if not fields:
         raise UnreplayableError(f"dead letter {letter.name} holds no entry: purge it")
+    if len(fields) > _MAX_PARTS:
+        raise UnreplayableError(f"dead letter {letter.name} has too many fields to be replayed")
     if partition != letter.partition and b"payload" in fields[::2]:
         place = 2 * fields[::2].index(b"payload") + 1
         try:

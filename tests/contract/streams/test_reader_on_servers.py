@@ -10,6 +10,7 @@ import pytest
 
 from realtime_message.errors import LeaseLostError, StreamsFullError, StreamsUnavailableError
 from realtime_message.streams import Streams
+from realtime_message.streams.letter_selection import LetterPlace
 from support.eventually import eventually
 from support.taken_partition import Partition, payloads
 
@@ -37,6 +38,31 @@ async def test_buried_entry_keeps_its_other_fields(streams: Streams, partition: 
     await reader.bury(entry, reason="malformed", error="", attempts=0)
     dead = await streams._session.run("XRANGE", streams.keys.dead_letters(0), "-", "+")
     assert dead[0][1][:2] == [b"foreign", b"thing"]
+
+
+@pytest.mark.parametrize("field_count", [3000, 3001, 20_000])
+async def test_entry_with_very_many_fields_is_given_up_and_set_aside(
+    streams: Streams, partition: Partition, field_count: int
+) -> None:
+    """It keeps its payload and as many others as one call of a script can carry."""
+    stream, left_out = streams.keys.stream(0), max(0, field_count - 3000)
+    fields = [part for n in range(field_count - 1) for part in (f"f{n}", n)]
+    for _ in range(2):
+        await streams._session.run("XADD", stream, "*", *fields, "payload", "p")
+    reader = await partition.take()
+    first, second = await reader.cycle([], 10)
+    await reader.bury(first, reason="r", error="e", attempts=1)
+    await reader.set_aside("c", second)
+    parker = streams.parker(reader._lease)
+    (aside,) = await parker.read("c", 10)
+    assert (aside.payload, aside.aside_of) == (b"p", second.id)
+    await parker.bury("c", aside.id, reason="r", error="e", attempts=1)
+    for letter in await streams.dead_letters.list_page(0, 10):
+        kept = dict(zip(letter.fields[::2], letter.fields[1::2], strict=True))
+        assert (letter.payload, letter.reason, kept[b"f2998"]) == (b"p", "r", b"2998")
+        assert int(kept.get(b"fields_left_out", 0)) == left_out
+        assert await streams.replayer.replay(LetterPlace((1, 1), 0, letter.id))
+    assert await partition.pending() == 0
 
 
 async def test_payload_is_found_among_other_fields(streams: Streams, partition: Partition) -> None:

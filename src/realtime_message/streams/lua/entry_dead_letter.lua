@@ -21,6 +21,23 @@ local stream, epoch, dead = KEYS[1], KEYS[2], KEYS[3]
 local held_epoch, group, id, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local reason, error_text, attempts, worker = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
+-- Lua cannot hand on more in one call. Nobody writes so many fields but by mistake.
+local MAX_PARTS = 6000
+
+-- What is kept of an entry's fields: the first ones and the payload.
+local function shortened(fields)
+  local kept = {}
+  for i = 1, #fields, 2 do
+    if #kept < MAX_PARTS - 2 or (#kept < MAX_PARTS and fields[i] == 'payload') then
+      kept[#kept + 1] = fields[i]
+      kept[#kept + 1] = fields[i + 1]
+    end
+  end
+  kept[#kept + 1] = 'fields_left_out'
+  kept[#kept + 1] = (#fields - #kept + 1) / 2
+  return kept
+end
+
 if redis.call('GET', epoch) ~= held_epoch then
   return nil
 end
@@ -28,9 +45,12 @@ if #redis.call('XPENDING', stream, group, id, id, 1) == 0 then
   return ''
 end
 
--- All fields of the entry, in their order, then ours.
+-- The fields of the entry, in their order, then ours.
 local found = redis.call('XRANGE', stream, id, id)[1]
 local fields = found and found[2] or {'payload', payload}
+if #fields > MAX_PARTS then
+  fields = shortened(fields)
+end
 for _, part in ipairs({'entry_id', id, 'reason', reason, 'error', error_text, 'attempts', attempts,
   'worker', worker}) do
   fields[#fields + 1] = part
