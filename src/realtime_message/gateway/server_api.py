@@ -6,7 +6,7 @@ Errors come with status 200 in the body, or with a status of their own in transp
 from __future__ import annotations
 
 import hmac
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -34,6 +34,13 @@ _STATUS_BY_CODE = {
 _NOT_FOUND = ApiError(codes.METHOD_NOT_FOUND.code, "not found")
 
 
+class _Call(NamedTuple):
+    """A method and its request; None for a method that does not exist."""
+
+    name: str
+    request: msgspec.Struct | None
+
+
 class ServerApi:
     """The endpoint below the API's prefix.
 
@@ -56,7 +63,7 @@ class ServerApi:
         try:
             if name == "batch":
                 return Response(_encode({"replies": self._batch(body)}), media_type=_JSON)
-            outcome = self._run(name, body)
+            outcome = self._run(_read(name, body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Response("Bad Request\n", status_code=400, media_type="text/plain")
         if outcome.error is not None and self._wants_status(request):
@@ -64,33 +71,31 @@ class ServerApi:
             return Response(_encode(outcome.error), status_code=status, media_type=_JSON)
         return Response(_encode(outcome), media_type=_JSON)
 
-    def _run(self, name: str, body: bytes) -> Outcome:
-        """Run a method.
-
-        Raises:
-            msgspec.DecodeError: the body does not fit.
-        """
-        if name not in METHODS:
+    def _run(self, call: _Call) -> Outcome:
+        method = METHODS.get(call.name)
+        if method is None:
             return Outcome(error=_NOT_FOUND)
-        method = METHODS[name]
-        request = msgspec.json.decode(body, type=method.request)
         try:
-            return Outcome(result=method.run(self._engine, request))
+            return Outcome(result=method.run(self._engine, call.request))
         except CommandError as refused:
             return Outcome(error=ApiError(refused.body.code, refused.body.message))
 
     def _batch(self, body: bytes) -> list[dict[str, Any]]:
-        """Run the commands of a batch; a reply has no `result` around it."""
-        replies: list[dict[str, Any]] = []
-        for command in msgspec.json.decode(body, type=BatchRequest).commands or ():
-            if command is None:
-                bad = ApiError(codes.BAD_REQUEST.code, codes.BAD_REQUEST.message)
-                replies.append({"error": bad})
-                continue
-            name = next((name for name in METHODS if name in command), "")
-            outcome = self._run(name, bytes(command.get(name, b"")))
-            replies.append({"error": outcome.error} if outcome.error else {name: outcome.result})
-        return replies
+        """Run the commands of a batch; a reply has no `result` around it.
+
+        All are read before the first one is run: a batch that is refused has done nothing.
+
+        Raises:
+            msgspec.DecodeError: one of them does not fit.
+        """
+        commands = msgspec.json.decode(body, type=BatchRequest).commands or ()
+        return [self._reply_to(call) for call in [_command(one) for one in commands]]
+
+    def _reply_to(self, call: _Call | None) -> dict[str, Any]:
+        if call is None:
+            return {"error": ApiError(codes.BAD_REQUEST.code, codes.BAD_REQUEST.message)}
+        outcome = self._run(call)
+        return {"error": outcome.error} if outcome.error else {call.name: outcome.result}
 
     def _is_authorised(self, request: Request) -> bool:
         key = self._options.key
@@ -107,6 +112,20 @@ class ServerApi:
     def _wants_status(self, request: Request) -> bool:
         mode = request.headers.get("x-centrifugo-error-mode", "")
         return "transport" in (self._options.error_mode, mode)
+
+
+def _command(command: dict[str, msgspec.Raw] | None) -> _Call | None:
+    """Return what a command of a batch asks for; None if it is `null`."""
+    if command is None:
+        return None
+    name = next((name for name in METHODS if bytes(command.get(name, b"null")) != b"null"), "")
+    return _read(name, bytes(command.get(name, b"")))
+
+
+def _read(name: str, body: bytes) -> _Call:
+    """Return a call. Raises msgspec.DecodeError if its request does not fit."""
+    method = METHODS.get(name)
+    return _Call(name, msgspec.json.decode(body, type=method.request) if method else None)
 
 
 def _is_equal(offered: str, expected: str) -> bool:

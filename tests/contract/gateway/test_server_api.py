@@ -159,6 +159,16 @@ async def test_batch_runs_commands_in_order(api, channel):
     assert replies[5] == BAD_REQUEST
 
 
+async def test_batch_that_does_not_fit_does_nothing(api, channel):
+    """One command that cannot be read refuses all of them: the caller may send the batch again."""
+    commands = [{"publish": {"channel": channel, "data": 1}}, {"publish": {"channel": 5}}]
+    assert await api("batch", {"commands": commands}) == (400, "Bad Request\n")
+    _, answer = await api("history", {"channel": channel, "limit": 1})
+    assert answer["result"]["publications"] == []
+    _, answer = await api("batch", {"commands": [{"publish": None, "presence": None}]})
+    assert answer == {"replies": [{"error": {"code": 104, "message": "not found"}}]}
+
+
 async def test_presence_shows_clients(api, client, channel):
     """By client id, with the connection's info; an empty channel is an empty object."""
     info = {"user": client.user, "client": client.id, "conn_info": {"n": "A"}}
