@@ -57,18 +57,34 @@ def _root(
     del version
 
 
-application.command("up")(up.up)
-application.command("callback")(callback.callback)
-application.command("worker")(worker.worker)
-application.command("gateway")(gateway.gateway)
+application.command("up", short_help="Run the whole system on this machine, with a chat page.")(
+    up.up
+)
+application.command("callback", short_help="Run the callback service that Centrifugo calls.")(
+    callback.callback
+)
+application.command("worker", short_help="Run a worker that hands messages to your app.")(
+    worker.worker
+)
+application.command("gateway", short_help="Run the embedded gateway, for development and tests.")(
+    gateway.gateway
+)
 application.add_typer(centrifugo.group)
-application.command("token")(token.token)
-application.command("publish")(publish.publish)
-application.command("subscribe")(subscribe.subscribe)
+application.command("token", short_help="Print a token for a client.")(token.token)
+application.command("publish", short_help="Publish through the gateway, as a client would.")(
+    publish.publish
+)
+application.command("subscribe", short_help="Print what is published in channels.")(
+    subscribe.subscribe
+)
 application.add_typer(partitions.group)
-application.command("workers")(workers.workers)
+application.command("workers", short_help="List the live workers and their partitions.")(
+    workers.workers
+)
 application.add_typer(leases.group)
 application.add_typer(dead_letters.group)
 application.add_typer(channels.group)
 application.add_typer(config.group)
-application.command("doctor")(doctor.doctor)
+application.command("doctor", short_help="Check the whole installation, and say what to do.")(
+    doctor.doctor
+)

@@ -36,7 +36,7 @@ FileArgument = Annotated[
 ]
 
 
-@group.command("config")
+@group.command("config", short_help="Make Centrifugo's configuration from the settings.")
 def config_(
     *,
     output: Annotated[
@@ -74,7 +74,7 @@ def config_(
         print(f"wrote {output}")
 
 
-@group.command("check")
+@group.command("check", short_help="Check a Centrifugo configuration against the settings.")
 def check(
     file: FileArgument = None,
     *,
@@ -88,10 +88,10 @@ def check(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold a configuration of Centrifugo v6 (JSON or TOML) against the settings.
+    """Check a Centrifugo v6 configuration (JSON or TOML) against the settings.
 
     Finds what Centrifugo itself lets pass: time-outs, proxies that are never called, secrets,
-    ports, names of earlier versions. Exit code 1 if something has to be mended, 0 if there are
+    ports, names of earlier versions. Exit code 1 if something has to be fixed, 0 if there are
     warnings at most.
     """
     # Imported here, as above.
@@ -117,7 +117,7 @@ def check(
     raise typer.Exit(1 if is_wrong else 0)
 
 
-@group.command("install")
+@group.command("install", short_help="Download the official release and verify it.")
 def install(
     *,
     version: Annotated[
@@ -165,7 +165,7 @@ def install(
         print(f"for rtm to find it: RTM_CENTRIFUGO_BIN={installed.path}")
 
 
-@group.command("run")
+@group.command("run", short_help="Run Centrifugo, configured by the settings.")
 def run(
     file: FileArgument = None,
     *,

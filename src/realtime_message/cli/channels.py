@@ -23,14 +23,14 @@ group = typer.Typer(
 )
 
 
-@group.command("parked")
+@group.command("parked", short_help="List the parked channels, and why they are.")
 def parked(
     *,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the parked channels: since when, how many messages are set aside, and why."""
+    """List the parked channels: since when, how many messages are set aside, and why."""
     from realtime_message.cli.streams_access import look  # noqa: PLC0415 - loads a Redis client
 
     channels = look(effective_settings(config, set_), lambda s: s.parked_channels.list_all())
@@ -43,7 +43,7 @@ def parked(
         print("no channel is parked")
 
 
-@group.command("resume")
+@group.command("resume", short_help="Let a parked channel go on.")
 def resume(
     channel: Annotated[
         str | None, typer.Argument(metavar="CHANNEL", help="A parked channel.")

@@ -14,7 +14,7 @@ group = typer.Typer(
 )
 
 
-@group.command("show")
+@group.command("show", short_help="Print the settings in force and their origins.")
 def show(
     section: Annotated[
         str, typer.Argument(metavar="SECTION", help="Only this section, such as callback.")
@@ -43,7 +43,7 @@ def show(
         print_table(("setting", "value", "from"), rows)
 
 
-@group.command("check")
+@group.command("check", short_help="Check that the settings fit.")
 def check(
     parts: Annotated[
         list[str] | None,
@@ -73,7 +73,7 @@ def check(
         print(f"the settings fit for {', '.join(checked)}")
 
 
-@group.command("sample")
+@group.command("sample", short_help="Print a settings file with every default.")
 def sample() -> None:
     """Print a settings file that shows every setting with its default."""
     from realtime_message.settings.reference import sample_file  # noqa: PLC0415 - as above

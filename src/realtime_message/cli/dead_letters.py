@@ -34,7 +34,7 @@ IdsArgument = Annotated[
 AllOption = Annotated[bool, typer.Option("--all", help="All that there are, without a filter.")]
 
 
-@group.command("list")
+@group.command("list", short_help="List dead letters, oldest first.")
 def list_(
     *,
     channel: ChannelFilter = None,
@@ -51,7 +51,7 @@ def list_(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print dead letters, the one that was given up first first."""
+    """List dead letters, oldest first: the one that was given up first."""
     # Imported here: loads a Redis client.
     from realtime_message.cli.letter_views import find_page, shown, summary  # noqa: PLC0415
     from realtime_message.cli.streams_access import look  # noqa: PLC0415
@@ -78,7 +78,7 @@ def list_(
         print("no dead letter fits" if criteria.is_narrow else "no dead letters")
 
 
-@group.command("show")
+@group.command("show", short_help="Print all that is kept of one dead letter.")
 def show(
     letter_id: Annotated[
         str, typer.Argument(metavar="ID", help="As `list` shows it, such as 3:1764000000000-0.")
@@ -100,7 +100,7 @@ def show(
         _print_letter(letter)
 
 
-@group.command("replay")
+@group.command("replay", short_help="Append the messages of dead letters again.")
 def replay(
     ids: IdsArgument = None,
     *,
@@ -152,7 +152,7 @@ def replay(
         raise typer.Exit(1)
 
 
-@group.command("purge")
+@group.command("purge", short_help="Delete dead letters for good.")
 def purge(
     ids: IdsArgument = None,
     *,

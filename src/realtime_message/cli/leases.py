@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 group = typer.Typer(name="leases", help="Leases: who owns which partition.", no_args_is_help=True)
 
 
-@group.command("list")
+@group.command("list", short_help="List each partition's lease.")
 def list_(
     *,
     config: ConfigOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print each partition's lease: holder, epoch, since when, and for how long unless renewed."""
+    """List each partition's lease: holder, epoch, since when, and for how long unless renewed."""
     from realtime_message.cli.streams_access import look  # noqa: PLC0415 - loads a Redis client
 
     views = look(effective_settings(config, set_), lambda streams: streams.inspect.partitions())
@@ -44,7 +44,7 @@ def list_(
     print_table(("partition", "holder", "epoch", "since", "expires in"), rows)
 
 
-@group.command("release")
+@group.command("release", short_help="Take a partition away from a holder that is stuck.")
 def release(
     partition: Annotated[int, typer.Argument(metavar="N", min=0, help="The partition.")],
     *,

@@ -20,7 +20,7 @@ group = typer.Typer(
 )
 
 
-@group.command("list")
+@group.command("list", short_help="List each partition: what waits, rates, owner.")
 def list_(
     *,
     seconds: Annotated[
@@ -30,7 +30,7 @@ def list_(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print each partition: entries, how many are unread, pending and dead, rates, and its owner.
+    """List each partition: entries, how many are unread, pending and dead, rates, and its owner.
 
     `oldest` is how long the oldest message that is not handled has waited; `in/s` and `done/s` are
     the entries that came and that were handled within the measured time.
@@ -62,7 +62,7 @@ def list_(
         print(resize_sentence(layout))
 
 
-@group.command("resize")
+@group.command("resize", short_help="Change the number of partitions while everything runs.")
 def resize(
     count: Annotated[
         int | None, typer.Argument(metavar="[N]", help="The new number of partitions.")
@@ -101,7 +101,7 @@ def resize(
         run_resize(loaded, count, wait_seconds, as_json=as_json)
 
 
-@group.command("of")
+@group.command("of", short_help="Print the partition of a channel.")
 def of(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="A channel's name.")],
     *,

@@ -33,7 +33,7 @@ themselves.
 | 0 | done |
 | 1 | failed; a sentence on stderr says why |
 | 2 | the command line is wrong |
-| 3 | could not start: a setting, an app, a port or a server has to be mended first |
+| 3 | could not start: a setting, an app, a port or a server has to be fixed first |
 | 130 | interrupted by Ctrl-C |
 
 `RTM_DEBUG=1` shows the traceback behind a sentence.

@@ -22,7 +22,7 @@ def token(
     ],
     *,
     ttl: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="How long it is valid; 0 for ever.")
+        float, typer.Option(metavar="SECONDS", min=0, help="How long it is valid; 0 means forever.")
     ] = 3600.0,
     info: Annotated[
         str, typer.Option(metavar="JSON", help="Shown to others in presence, join and leave.")

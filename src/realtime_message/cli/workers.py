@@ -17,7 +17,7 @@ def workers(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the workers that live, and the partitions that each holds and should hold."""
+    """List the live workers, and the partitions that each holds and should hold."""
     from realtime_message.cli.streams_access import look  # noqa: PLC0415 - loads a Redis client
 
     rows = look(effective_settings(config, set_), _workers)

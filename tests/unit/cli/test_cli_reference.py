@@ -85,6 +85,12 @@ def test_command_has_help_and_the_shared_options(path: str) -> None:
         assert "--json" in flags
 
 
+@pytest.mark.parametrize("path", sorted(COMMANDS))
+def test_summary_is_not_cut_off(path: str) -> None:
+    """At 80 columns `rtm --help` has 60 characters for each command."""
+    assert 0 < len(LEAVES[path].get_short_help_str(1000)) <= 60
+
+
 def _loaded_by(program: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{program}\nprint(' '.join(sys.modules))"],
