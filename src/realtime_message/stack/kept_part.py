@@ -13,6 +13,7 @@ from pathlib import Path
 from realtime_message.errors import EXIT_COULD_NOT_START
 from realtime_message.stack.combined_log import CombinedLog
 from realtime_message.stack.part_process import PartProcess
+from realtime_message.stack.partition_moves import PartitionMoves
 from realtime_message.stack.restarts import GiveUp, RestartRule, describe_exit
 
 _LAST_LINES = 10
@@ -31,6 +32,7 @@ class Part:
         ready_line: text that its output has once it is ready.
         is_quiet_start: whether its lines are shown only once it is ready, or has failed.
         shows: which lines are shown while it runs; its last ones are shown when it dies.
+        joins_partitions: whether what it says of many partitions is shown as one line.
         directory: its working directory; None for ours.
         stop_after: the place in the order of ending: lower numbers end first.
         stop_timeout_seconds: how long it may take to end before it is killed.
@@ -44,6 +46,7 @@ class Part:
     ready_line: str = ""
     is_quiet_start: bool = False
     shows: Callable[[str], bool] = lambda _: True
+    joins_partitions: bool = False
     directory: Path | None = None
     stop_after: int = 0
     stop_timeout_seconds: float = 5.0
@@ -65,6 +68,7 @@ class KeptPart:
         self.ready = asyncio.Event()
         self._log = log
         self._rule = RestartRule()
+        self._moves = PartitionMoves(self._show)
         self._reloads = reloads and part.follows_source
         self._process: PartProcess | None = None
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -158,12 +162,17 @@ class KeptPart:
             readiness.cancel()
             self.ready.clear()
         await process.clear_away()
+        self._moves.flush()
         return exit_code, ""
+
+    def _show(self, text: str) -> None:
+        self._log.line(self.part.name, text)
 
     def _take_line(self, text: str) -> None:
         self._last_lines.append(text)
         if (self.ready.is_set() or not self.part.is_quiet_start) and self.part.shows(text):
-            self._log.line(self.part.name, text)
+            take = self._moves.take if self.part.joins_partitions else self._show
+            take(text)
         if self.part.ready_line and self.part.ready_line in text:
             self._become_ready()
 

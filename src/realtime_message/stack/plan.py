@@ -208,6 +208,7 @@ def _worker(
         command=part_command("worker", "--app", options.app),
         environment={**shared, **names},
         answers=_health(worker.metrics_host, port, "/health"),
+        joins_partitions=True,
         stop_after=_WORKERS_END,
         stop_timeout_seconds=worker.drain_timeout_seconds + _MARGIN_SECONDS,
         follows_source=True,

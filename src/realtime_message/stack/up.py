@@ -93,7 +93,8 @@ def _addresses(loaded: LoadedSettings, options: UpOptions, seconds: float) -> li
         ("Callback", f"{settings.gateway.callback_url}/health/ready"),
         ("Redis", mask(settings.redis.url)),
         ("Ready", f"in {seconds:.1f} s; Ctrl-C ends everything"),
-        ("Try", f"{prefix}rtm publish {ROOMS[0]} hello     (in another terminal, in this folder)"),
+        ("Try", f"{prefix}rtm publish {ROOMS[0]} hello"),
+        ("", "in another terminal, in this folder"),
     ]
 
 

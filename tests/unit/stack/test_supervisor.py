@@ -189,6 +189,15 @@ async def test_only_what_is_worth_it_is_shown() -> None:
     await stage.end()
 
 
+async def test_what_a_worker_says_of_many_partitions_is_one_line() -> None:
+    """Also when it ends right after."""
+    line = "12:00:00 partition.released partition=%d epoch=1\\n"
+    script = f"printf '{line}' 0 1 2; exit 3"
+    stage = Stage(_part("worker", script, joins_partitions=True))
+    assert await stage.exit_code() == 3
+    assert "worker │ 12:00:00 partition.released partitions=0,1,2\n" in stage.text
+
+
 async def test_long_and_broken_lines_are_shown() -> None:
     """Output that is no text, or has no end, does no harm."""
     script = f"printf '\\377\\n'; head -c 200000 /dev/zero | tr '\\0' x; echo; {_SERVES}"
