@@ -72,7 +72,7 @@ def give_up_stdout() -> None:
 def _fit(stream: TextIO | None, descriptor: int) -> TextIO:
     if stream is None:
         return open(descriptor, "w", closefd=False)
-    if not isinstance(stream, io.TextIOWrapper):
+    if type(stream) is not io.TextIOWrapper:
         return stream
     encoding = stream.encoding
     line_buffering, write_through = stream.line_buffering, stream.write_through

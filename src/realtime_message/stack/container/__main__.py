@@ -30,6 +30,7 @@ from realtime_message.stack.container.redis_wait import wait_for_redis
 from realtime_message.stack.ending import run_to_exit_code
 from realtime_message.stack.gateway_launch import find_centrifugo
 from realtime_message.stack.ports import check_ports
+from realtime_message.stack.terminal import prepare_output
 from realtime_message.telemetry.logs import configure_logging
 
 HEALTH_FILE = "health"
@@ -37,6 +38,7 @@ HEALTH_FILE = "health"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check, wait and become supervisord; return the exit code of what goes wrong before."""
+    prepare_output()
     parser = argparse.ArgumentParser(
         prog="instance", description="Run gateway and callback service in one container."
     )

@@ -24,6 +24,7 @@ from realtime_message.stack.gateway_launch import (
 )
 from realtime_message.stack.part_command import part_command
 from realtime_message.stack.readiness import http_ok
+from realtime_message.stack.terminal import prepare_output
 
 _LOOK_EVERY_SECONDS = 0.05
 # The callback service waits for Redis by itself; this is for its own start.
@@ -32,6 +33,7 @@ _PATIENCE_SECONDS = 20.0
 
 def main() -> int:
     """Wait and become the gateway; return the exit code of what goes wrong before."""
+    prepare_output()
     return run_to_exit_code(_become_gateway)
 
 

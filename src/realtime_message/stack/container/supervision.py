@@ -24,12 +24,14 @@ from supervisor.supervisord import Supervisor
 from realtime_message.errors import EXIT_COULD_NOT_START, EXIT_FAILED
 from realtime_message.stack.container.part_lines import PartLines, open_log
 from realtime_message.stack.restarts import GiveUp, RestartRule, describe_exit
+from realtime_message.stack.terminal import prepare_output
 
 CONFIGURATION = Path(__file__).with_name("supervisord.conf")
 
 
 def main() -> int:
     """Run the parts until SIGTERM, or until one is given up; return the exit code."""
+    prepare_output()
     log_format = sys.argv[1] if len(sys.argv) > 1 else "text"
     return supervise(CONFIGURATION, open_log(log_format))
 
