@@ -14,7 +14,8 @@ RealtimeMessageError
 │   ├── ResizeRefusedError        the partition count cannot be changed, or not now
 │   └── LeaseLostError            another worker holds the partition now
 ├── MalformedEntryError           a stream entry is not one of ours
-└── ServerApiError                Centrifugo's server API refused, or did not answer
+├── ServerApiError                Centrifugo's server API refused, or did not answer
+└── StuckHandlerError             a handler does not end; only a new process is free of it
 
 ControlSignal                     what handlers and hooks raise to say what happens next
 ├── Retry                         handler: try this message again later
@@ -103,6 +104,10 @@ class MalformedEntryError(RealtimeMessageError):
 
 class ServerApiError(RealtimeMessageError):
     """Centrifugo's server API refused a call, or did not answer."""
+
+
+class StuckHandlerError(RealtimeMessageError):
+    """A handler does not end although its partition was lost; only a new process is free of it."""
 
 
 class ControlSignal(Exception):  # noqa: N818 - it says what happens next, it is not a failure

@@ -382,6 +382,14 @@ WORKER_RULES = (
         HANDLER_END,
     ),
     Mutation(
+        "lease.handler_outlives_it_for_ever",
+        "worker/stuck_handlers.py",
+        "        if 0 < max_seconds <= seconds:",
+        "        if False:",
+        "a partition whose handler hangs after a lost lease has no owner for ever",
+        RUNNING,
+    ),
+    Mutation(
         "lease.batch_outlives_it_and_begins_again",
         "worker/partition_owner.py",
         "        while not held.is_idle and not self._stopping.is_set():",

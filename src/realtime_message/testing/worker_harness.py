@@ -267,7 +267,7 @@ class WorkerHarness:
         if self._worker is None:
             return False
         worker = self._worker.worker
-        has_batch = any(held.has_batch_at_work for held in worker.ownership.held())
+        has_batch = any(held.batch_handlers_at_work for held in worker.ownership.held())
         return len(worker.handling.running) > 0 or has_batch
 
     def _check_worker(self) -> None:

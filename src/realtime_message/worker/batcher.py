@@ -36,6 +36,9 @@ class Batcher:
         held: the partition.
         settler: acts on outcomes.
         time_limit_seconds: how long a call may take; 0 for ever. A thread is waited for.
+
+    Attributes:
+        at_work: in which the handler has a batch in hand; None if it has none.
     """
 
     def __init__(
@@ -55,18 +58,13 @@ class Batcher:
         self._gathered: deque[Delivery] = deque()
         self._due_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._at_work: asyncio.Task[None] | None = None
+        self.at_work: asyncio.Task[None] | None = None
         self._is_cut_short = False
 
     @property
     def is_gathering(self) -> bool:
         """Whether messages wait for more to come."""
         return bool(self._gathered)
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether the handler has a batch in hand."""
-        return self._at_work is not None
 
     def add(self, delivery: Delivery) -> None:
         """Take a delivery that is ready, and those that wait behind it."""
@@ -77,7 +75,7 @@ class Batcher:
         room = self._rule.max_messages - len(gathered)
         if room > 0:
             gathered.extend(self._held.lanes.take_following(delivery, room))
-        if self._at_work is None:
+        if self.at_work is None:
             self._plan()
 
     def forget(self) -> None:
@@ -87,8 +85,8 @@ class Batcher:
 
     def cancel(self) -> None:
         """Cut the batch at work short, as its lease ends; none begins any more."""
-        if self._at_work is not None and not self._is_cut_short:
-            self._at_work.cancel()
+        if self.at_work is not None and not self._is_cut_short:
+            self.at_work.cancel()
         self._is_cut_short = True
 
     def _plan(self) -> None:
@@ -103,13 +101,13 @@ class Batcher:
         count = min(len(self._gathered), self._rule.max_messages)
         batch = [self._gathered.popleft() for _ in range(count)]
         self._due_at = self._time() + self._rule.max_wait_seconds
-        self._at_work = self._held.run_errand(self._work(batch))
+        self.at_work = self._held.run_errand(self._work(batch))
 
     async def _work(self, batch: list[Delivery]) -> None:
         try:
             await self._handle(batch)
         finally:
-            self._at_work = None
+            self.at_work = None
             self._plan()
 
     def _cancel_timer(self) -> None:

@@ -102,9 +102,9 @@ class HeldPartition:
         )
 
     @property
-    def has_batch_at_work(self) -> bool:
-        """Whether a handler that takes several messages has some in hand."""
-        return any(batcher.is_at_work for batcher in self._batchers.values())
+    def batch_handlers_at_work(self) -> list[BoundHandler]:
+        """The handlers that take several messages and have some in hand."""
+        return [handler for handler, batcher in self._batchers.items() if batcher.at_work]
 
     def wake(self) -> None:
         """Tell the fetcher that there is something to acknowledge, to read, or to give up."""
@@ -208,9 +208,9 @@ class HeldPartition:
         self.drain()
         self.committer.forget()
         self.cut_short()
-        for task in self._errands:
-            if not task.cancelling():  # once: what it still does at its end is not interrupted
-                task.cancel()
+        # Batches once only: what a handler still does at its end is not interrupted.
+        for task in self._errands - {batcher.at_work for batcher in self._batchers.values()}:
+            task.cancel()
 
     async def _refill(self, channel: str) -> None:
         """Read again what waits in a lane that was too long."""

@@ -19,6 +19,7 @@ from realtime_message.worker.held_partition import HeldPartition
 from realtime_message.worker.lease_hold import LeaseHold
 from realtime_message.worker.lease_keeper import LeaseKeeper
 from realtime_message.worker.resize_watch import ResizeWatch
+from realtime_message.worker.stuck_handlers import StuckHandlers
 
 log = get_logger("worker.partition_owner")
 
@@ -157,8 +158,14 @@ class PartitionOwner:
         """Wait for handlers that a lost lease has left at work, such as threads.
 
         Another worker may begin the same messages meanwhile; this one must not do so beside itself.
+        But the partition stays assigned to this one, so the wait has a limit.
+
+        Raises:
+            StuckHandlerError: they do not end.
         """
+        waiting = StuckHandlers(held, self._handling.running, self._clock)
         while not held.is_idle and not self._stopping.is_set():
+            waiting.look(self._settings.max_blocked_seconds)
             await self._pause(_POLL_SECONDS)
 
     async def _end(self, hold: LeaseHold) -> None:

@@ -62,6 +62,10 @@ class Running:
         """Return the deliveries of one partition."""
         return [delivery for delivery in self.calls if delivery.held is held]
 
+    def handlers_of(self, held: HeldPartition) -> list[BoundHandler]:
+        """Return the handlers at work on a partition's deliveries."""
+        return [bound for delivery, (_, bound, _) in self.calls.items() if delivery.held is held]
+
     def slow_channels(self, held: HeldPartition) -> set[str]:
         """Return the channels of a partition whose handler has been at work for long."""
         began_before = self._clock() - _SLOW_SECONDS

@@ -149,7 +149,7 @@ async def test_coroutine_function_behind_an_ordinary_function_is_awaited() -> No
     streams.append("one:1", "one")
     streams.append("batch:1", "batch")
     await until(lambda: len(worker.worker.handling.running) == 1, 10)
-    await until(lambda: any(held.has_batch_at_work for held in worker.worker.ownership.held()))
+    await until(lambda: any(h.batch_handlers_at_work for h in worker.worker.ownership.held()))
     await asyncio.sleep(0.05)
     assert streams.unfinished == 2
     go_on.set()
@@ -562,7 +562,7 @@ async def test_batch_that_outlives_its_lease_is_waited_for() -> None:
         try:
             await asyncio.sleep(3600 if len(said) == 1 else 0)
         finally:
-            await asyncio.sleep(60)
+            await asyncio.sleep(30)
             said.append("ends")
 
     worker = RunningWorker(streams, app, handler_timeout_seconds=0)

@@ -1,11 +1,14 @@
 """Time limits of handlers, in whole workers and in real threads."""
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from realtime_message import App, Context, Message
+from realtime_message.errors import StuckHandlerError
 from realtime_message.telemetry.worker_metrics import Loss, Outcome
 from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.running_worker import RunningWorker
@@ -141,6 +144,43 @@ async def test_partition_is_not_handed_over_while_a_thread_is_at_work(is_batch: 
     assert worker.metrics.released_count == 0
     assert streams.partitions[0].holder is not None
     go_on.set()
+
+
+@in_virtual_time
+async def test_handler_that_outlives_its_lease_for_ever_ends_the_worker() -> None:
+    """The log names it; another worker goes on, which was not assigned the partition before."""
+    streams = MemoryStreams(1, asyncio.get_running_loop().time)
+    app, seen = App(), []
+    go_on = asyncio.Event()
+
+    @app.on_message()
+    async def stubborn(message: Message) -> None:
+        seen.append(message.text)
+        while len(seen) == 1 and not go_on.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go_on.wait()
+
+    with capture_logs() as logs:
+        first = RunningWorker(streams, app, "a", max_blocked_seconds=20, handler_timeout_seconds=0)
+        streams.append("a", "1")
+        await until(lambda: seen == ["1"])
+        second = RunningWorker(streams, app, "b", handler_timeout_seconds=0)
+        (held,) = first.worker.ownership.held()
+        held.hold.lose(Loss.taken)
+        await asyncio.sleep(19)
+        assert first.worker.health()[0]
+        assert seen == ["1"]
+        await until(lambda: first.worker.failure.error is not None, 2)
+        assert not first.worker.health()[0]
+        with pytest.raises(StuckHandlerError, match=r"stubborn did not end in 20 s"):
+            await first.task
+    (line,) = [line for line in logs if line["event"] == "partition.waits_for_handlers"]
+    assert "stubborn" in line["handlers"]
+    assert first.metrics.released_count == 0
+    await until(lambda: streams.unfinished == 0, 15)
+    assert seen == ["1", "1"]
+    go_on.set()
+    await second.stop()
 
 
 @pytest.mark.parametrize("is_batch", [False, True])

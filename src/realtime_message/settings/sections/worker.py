@@ -88,7 +88,8 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
         float,
         option(
             "A handler that blocks the event loop for longer loses the worker's partitions to "
-            "others; 0 for never.",
+            "others; one that is still at work so long after its partition was lost ends the "
+            "worker. 0 for never.",
             unit="seconds",
             ge=0,
         ),
