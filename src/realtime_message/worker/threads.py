@@ -72,9 +72,7 @@ class HandlerThreads:
             except RuntimeError:
                 return  # the loop is closed: nobody waits any more
 
-        if self._free <= 0 and self._thread_count < self._max_threads:
-            self._start()
-        else:
+        if self._free > 0 or self._thread_count >= self._max_threads or not self._start():
             self._free -= 1
         self._jobs.put(job)
         task = asyncio.current_task()
@@ -124,10 +122,21 @@ class HandlerThreads:
         if not call.waiter.done():
             call.waiter.set_result(None)
 
-    def _start(self) -> None:
-        self._thread_count += 1
+    def _start(self) -> bool:
+        """Start a thread; False if none can be had now and the call has to wait for another one.
+
+        Raises:
+            RuntimeError: there is no other one.
+        """
         name = f"handler thread {next(self._numbers)}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError:
+            if not self._thread_count:
+                raise
+            return False
+        self._thread_count += 1
+        return True
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

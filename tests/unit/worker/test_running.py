@@ -170,6 +170,7 @@ async def test_handler_that_outlives_its_lease_for_ever_ends_the_worker() -> Non
         await asyncio.sleep(19)
         assert first.worker.health()[0]
         assert seen == ["1"]
+        asyncio.get_running_loop().call_later(30, go_on.set)  # not for ever if this fails
         await until(lambda: first.worker.failure.error is not None, 2)
         assert not first.worker.health()[0]
         with pytest.raises(StuckHandlerError, match=r"stubborn did not end in 20 s"):
@@ -179,7 +180,6 @@ async def test_handler_that_outlives_its_lease_for_ever_ends_the_worker() -> Non
     assert first.metrics.released_count == 0
     await until(lambda: streams.unfinished == 0, 15)
     assert seen == ["1", "1"]
-    go_on.set()
     await second.stop()
 
 

@@ -50,6 +50,35 @@ async def test_no_more_threads_than_allowed() -> None:
     threads.close()
 
 
+async def test_thread_that_cannot_start_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where processes and threads are limited: the call fails, or waits for a thread there is."""
+    threads = HandlerThreads(2)
+    start, is_limited = threading.Thread.start, True
+
+    def start_or_not(thread: threading.Thread) -> None:
+        if is_limited and thread.name.startswith("handler thread"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_not)
+    for _ in range(5):
+        with pytest.raises(RuntimeError, match="start new thread"):
+            await threads.run(lambda: 1)
+    is_limited = False
+    go_on = threading.Event()
+    first = asyncio.create_task(threads.run(go_on.wait, 10))
+    await until(lambda: threads.has_call_of(first))
+    is_limited = True
+    second = asyncio.create_task(threads.run(lambda: 2))
+    await until(lambda: threads.has_call_of(second))
+    is_limited = False
+    third = asyncio.create_task(threads.run(lambda: 3))
+    assert await asyncio.wait_for(asyncio.gather(second, third), 5) == [2, 3]
+    go_on.set()
+    assert await first is True
+    threads.close()
+
+
 async def test_context_variables_go_along() -> None:
     """The function sees the variables of the task that waits, and changes only a copy."""
     threads = HandlerThreads(1)
