@@ -344,8 +344,8 @@ WORKER_RULES = (
     Mutation(
         "defect.message_counts_as_not_begun",
         "worker/dispatcher.py",
-        "        if delivery is not None and not runners.is_closed:",
-        "        if False:",
+        "        delivery.held.fail(defect)",
+        "        pass",
         "a message over which we fail ends one worker after the other, for ever",
         HANDLER_END,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Literal, Protocol
 
 from realtime_message.patterns import PatternTable
@@ -123,21 +123,10 @@ class Dispatcher:
                 delivery = self._settle(delivery, error, now - began_at)
                 if copy_context() != pristine or task.cancelling():
                     return False
-        except BaseException as defect:
-            self._meet(defect, delivery, runners)
-            raise
+        except BaseException as defect:  # noqa: BLE001 - raised again by `_meet`
+            _meet(defect, None if runners.is_closed else delivery, pristine)
+            return False
         return True
-
-    def _meet(self, defect: BaseException, delivery: Delivery | None, runners: Pool) -> None:
-        """Let nobody believe that a message had not begun which was in hand when a defect was met.
-
-        Args:
-            defect: what was raised.
-            delivery: the one in hand; None if it was settled.
-            runners: if they are closed, all is given up anyway.
-        """
-        if delivery is not None and not runners.is_closed:
-            delivery.held.fail(defect)
 
     def _handler_of(self, delivery: Delivery, now: float) -> BoundHandler | None:
         """Return what is to handle a delivery now; None if nothing is, or something else is done.
@@ -183,3 +172,28 @@ class Dispatcher:
             self._settler.pass_over(delivery)
         else:
             self._settler.give_up(delivery, "no handler wants its channel")
+
+
+def _meet(defect: BaseException, delivery: Delivery | None, pristine: Context) -> None:
+    """Raise a defect, unless a handler left values behind whose comparison is what raised it.
+
+    Nobody may believe that the message in hand had not begun.
+
+    Args:
+        defect: what was raised.
+        delivery: the one in hand; None if it was settled, or all is given up anyway.
+        pristine: the context variables as they should be.
+    """
+    if delivery is not None:
+        delivery.held.fail(defect)
+    elif isinstance(defect, Exception) and not _is_comparable(pristine):
+        return
+    raise defect
+
+
+def _is_comparable(pristine: Context) -> bool:
+    """Whether the context variables can be compared with those of before."""
+    try:
+        return (copy_context() == pristine) is not None
+    except Exception:  # noqa: BLE001 - a user's values may raise anything
+        return False

@@ -1,6 +1,7 @@
 """Whatever a handler raises: it costs its message an attempt, and no worker more than that."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -176,6 +177,39 @@ async def test_panic_in_a_thread_is_a_failure_like_others(is_batch: bool) -> Non
     streams.append("a")
     await until(lambda: streams.unfinished == 0, 10)
     assert len(attempts) == 2
+    await worker.stop()
+
+
+class Array:
+    """Like an array of numbers: there is no single answer to whether it equals another one."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value of an array is ambiguous")
+
+
+ARRAY: contextvars.ContextVar[object] = contextvars.ContextVar("array")
+
+
+@in_virtual_time
+async def test_context_variable_that_cannot_be_compared_is_a_changed_one() -> None:
+    """It ends no worker, and does not reach the next message."""
+    before = Array()
+    ARRAY.set(before)
+    streams = MemoryStreams(1, asyncio.get_running_loop().time)
+    app, seen = App(), []
+
+    @app.on_message()
+    async def handle(message: Message) -> None:
+        seen.append((message.text, ARRAY.get() is before))
+        ARRAY.set(Array())
+
+    worker = RunningWorker(streams, app)
+    for text in ("1", "2", "3"):
+        streams.append("a", text)
+    await until(lambda: streams.unfinished == 0, 5)
+    assert seen == [("1", True), ("2", True), ("3", True)]
     await worker.stop()
 
 
