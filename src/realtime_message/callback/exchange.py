@@ -99,10 +99,12 @@ class Exchange:
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception:  # noqa: BLE001 - a fault of ours must be an answer too
+        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001 - a fault of ours must be an answer too
             request_id = token_hex(4)
-            _log.exception("event.failed", proxy_event=self.event, request_id=request_id)
             self.fail(Code.INTERNAL_ERROR, f"internal error (request {request_id})")
+            _log.exception("event.failed", proxy_event=self.event, request_id=request_id)
 
     def _answer_error(self, outcome: Outcome, code: Code, message: str) -> None:
         if not self.is_answered:

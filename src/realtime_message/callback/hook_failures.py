@@ -34,9 +34,9 @@ class HookFailures:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._shown: dict[tuple[str, type[Exception]], _Shown] = {}
+        self._shown: dict[tuple[str, type[BaseException]], _Shown] = {}
 
-    def tell(self, hook: str, error: Exception, **fields: Any) -> None:
+    def tell(self, hook: str, error: BaseException, **fields: Any) -> None:
         """Log one failure.
 
         Args:

@@ -72,21 +72,18 @@ class HookRunner:
             exchange.obey(signal)
         except MalformedEventError as error:  # the hook looked at data that is not JSON
             exchange.refuse(Code.INVALID_PAYLOAD, str(error))
-        except asyncio.CancelledError:
-            _log.warning(
-                "hook.timed_out", hook=hook.name, proxy_event=exchange.event, client=event.client
-            )
+        except (KeyboardInterrupt, GeneratorExit):
             raise
-        except Exception as error:  # noqa: BLE001 - a user's function may raise anything
+        except BaseException as error:
+            # Any other one is of something that the hook awaited: a failure like others.
+            is_late = exchange.is_answered and isinstance(error, asyncio.CancelledError)
+            names = {"proxy_event": exchange.event, "client": event.client}
+            if is_late:
+                _log.warning("hook.timed_out", hook=hook.name, **names)
+                raise
             request_id = token_hex(4)
-            self._failures.tell(
-                hook.name,
-                error,
-                proxy_event=exchange.event,
-                client=event.client,
-                request_id=request_id,
-            )
             exchange.fail(Code.INTERNAL_ERROR, f"internal error (request {request_id})")
+            self._failures.tell(hook.name, error, **names, request_id=request_id)
 
     async def _call(self, hook: BoundHook, event: ProxyEvent) -> object:
         if hook.is_async:

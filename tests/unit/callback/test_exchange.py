@@ -147,6 +147,19 @@ async def test_the_task_of_an_overdue_exchange_is_cancelled(block, moment) -> No
             await opened.task
 
 
+async def test_whatever_a_task_raises_is_an_answer(block) -> None:
+    """An exit of some library ends neither the service nor the wait of the client with nothing."""
+    answers = []
+    opened = InFlight(10, 1.0, block.part()).open(PUBLISH, keep(answers))
+
+    async def work() -> None:
+        raise SystemExit(1)
+
+    opened.run(work())
+    await opened.task
+    assert json.loads(answers[0])["error"]["code"] == Code.INTERNAL_ERROR
+
+
 async def test_sweeping_goes_on_by_itself(block) -> None:
     """With real time, an exchange is answered soon after its deadline."""
     in_flight = InFlight(10, 0.01, block.part())

@@ -371,6 +371,32 @@ async def test_a_hook_that_keeps_failing_fills_no_log(make_caller, app) -> None:
     assert ["exc_info" in line for line in logs] == [True, False, False]
 
 
+class PanicError(BaseException):
+    """No Exception, as what extensions in Rust raise when they panic."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), PanicError(), asyncio.CancelledError()])
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_whatever_a_hook_raises_is_an_answer(
+    make_caller, app, appender, is_async, error
+) -> None:
+    """It does not end the service, and the client need not wait for the deadline."""
+
+    def broken(event: PublishEvent) -> None:
+        raise error
+
+    async def broken_async(event: PublishEvent) -> None:
+        broken(event)
+
+    app.on_publish()(broken_async if is_async else broken)
+    with capture_logs() as logs:
+        error = (await make_caller().call(publish_body()))["error"]
+        await asyncio.sleep(0)
+    assert (error["code"], error["temporary"]) == (500, True)
+    assert [line["event"] for line in logs] == ["hook.failed"]
+    assert appender.entries == []
+
+
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_a_hook_that_takes_too_long(make_caller, app, appender, is_async) -> None:
     """The client is told within the deadline; what the hook says afterwards is too late."""
