@@ -75,7 +75,7 @@ class HookRunner:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            # Any other one is of something that the hook awaited: a failure like others.
+            # A CancelledError before the deadline is of something that the hook awaited.
             is_late = exchange.is_answered and isinstance(error, asyncio.CancelledError)
             names = {"proxy_event": exchange.event, "client": event.client}
             if is_late:
