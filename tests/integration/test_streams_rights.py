@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from realtime_message.errors import ResizeRefusedError, StartupError, UnsupportedServerError
+from realtime_message.errors import (
+    LeaseLostError,
+    ResizeRefusedError,
+    StartupError,
+    StreamsRefusedError,
+    UnsupportedServerError,
+)
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import open_streams
 from realtime_message.streams.resize_run import ResizeRun
@@ -103,4 +109,29 @@ async def test_right_of_a_level_is_missed_at_the_start(
     streams = await open_streams(_user(server, RULE, durability=durability))
     with pytest.raises(StartupError, match=rf"durability {durability} needs .*\+{command}"):
         await streams.appender()
+    await streams.close()
+
+
+async def test_right_to_watch_that_is_taken_away_ends_reading(server: ValkeyServer) -> None:
+    """Without the watch nothing would be fenced: a former owner could go on reading."""
+    settings = _user(server, RULE)
+    streams = await open_streams(settings)
+    former = await streams.leases.acquire(0, "a", 60)
+    assert former is not None
+    reader = streams.reader(former, "worker-a-1")
+    assert await reader.cycle([], 10) == []
+    user = settings.url.partition("//")[2].partition(":")[0]
+    with redis.Redis(port=server.port) as admin:
+        admin.execute_command("ACL", "SETUSER", user, "-watch")
+        with pytest.raises(StreamsRefusedError, match="watch"):
+            await reader.cycle([], 10)
+        with pytest.raises(StreamsRefusedError, match="watch"):
+            await reader.cycle([], 10)
+        admin.delete(streams.keys.lease(0))
+        assert await streams.leases.acquire(0, "b", 60) is not None
+        await (await streams.appender()).append(0, b"1")
+        with pytest.raises(LeaseLostError):
+            await reader.cycle([], 10)
+    assert (await streams.inspect.partitions())[0].pending == 0
+    await reader.close()
     await streams.close()

@@ -35,6 +35,14 @@ STREAM_RULES = (
         is_short=True,
     ),
     Mutation(
+        "fence.watch_that_was_refused",
+        "streams/fence.py",
+        "for reply in (watched, epoch):",
+        "for reply in (epoch,):",
+        "a worker whose user may not watch reads once more after a take-over",
+        ("tests/integration/test_streams_rights.py",),
+    ),
+    Mutation(
         "fence.any_epoch",
         "streams/fence.py",
         'if epoch != b"%d" % self._lease.epoch:',

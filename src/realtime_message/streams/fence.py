@@ -61,9 +61,9 @@ class Fence:
             replies = await wire.call(
                 [("MULTI",), *commands, ("EXEC",), *self._watch], self._timeout_seconds
             )
-            *queued, executed, _, epoch = replies
+            *queued, executed, watched, epoch = replies
             if executed is None:
-                self._check(wire, epoch)
+                self._check(wire, watched, epoch)
                 # Nobody has taken the partition: a cluster has moved the key to another node, or
                 # here, and the watch went with it.
                 raise StreamsUnavailableError(f"Redis at {wire.where}: the partition was moved")
@@ -71,7 +71,7 @@ class Fence:
                 self._refuse(
                     wire, next((r for r in queued if isinstance(r, StreamsError)), executed)
                 )
-            self._check(wire, epoch)
+            self._check(wire, watched, epoch)
             result: list[Any] = executed
             return result
 
@@ -86,13 +86,14 @@ class Fence:
             self._is_watching = False
             self._wire = await self._connector.connect(self._epoch_key)
         if not self._is_watching:
-            _, epoch = await self._wire.call(self._watch, self._timeout_seconds)
-            self._check(self._wire, epoch)
+            watched, epoch = await self._wire.call(self._watch, self._timeout_seconds)
+            self._check(self._wire, watched, epoch)
         return self._wire
 
-    def _check(self, wire: Wire, epoch: Any) -> None:
-        if isinstance(epoch, StreamsError):
-            self._refuse(wire, epoch)
+    def _check(self, wire: Wire, watched: Any, epoch: Any) -> None:
+        for reply in (watched, epoch):
+            if isinstance(reply, StreamsError):
+                self._refuse(wire, reply)
         if epoch != b"%d" % self._lease.epoch:
             raise self._lost()
         self._is_watching = True
