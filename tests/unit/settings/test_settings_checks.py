@@ -38,6 +38,15 @@ def test_key_must_be_there_and_long_enough(part: str, key: str) -> None:
     assert "short" not in text
 
 
+@pytest.mark.parametrize("seconds", [0, 0.0004, 0.9, 2_592_001, 1e17, "inf", "nan"])
+def test_message_ids_are_remembered_for_a_second_to_thirty_days(seconds: object) -> None:
+    """Redis takes a whole number of milliseconds above 0, and refuses one that is too large."""
+    text = _check("callback", callback__dedup_window_seconds=seconds)
+    assert "callback.dedup_window_seconds" in text
+    for fine in (1, 2_592_000):
+        assert _check("callback", callback__dedup_window_seconds=fine) == ""
+
+
 def test_required_key_is_returned_or_named() -> None:
     """Commands that only need the key get it, or learn which variable to set."""
     environment = {"CENTRIFUGO_TOKEN_HMAC_SECRET_KEY": KEY}

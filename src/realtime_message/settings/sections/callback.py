@@ -107,7 +107,13 @@ class CallbackSettings(Section, frozen=True, kw_only=True):
         ),
     ] = "id"
     dedup_window_seconds: Annotated[
-        float, option("How long a message id is remembered.", unit="seconds", gt=0)
+        float,
+        option(
+            "How long a message id is remembered; each takes memory in Redis for so long.",
+            unit="seconds",
+            ge=1,
+            le=2_592_000,
+        ),
     ] = 600.0
     drain_timeout_seconds: Annotated[
         float, option("How long a stop waits for requests in flight.", unit="seconds", ge=0)
