@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import Streams, open_streams
+from realtime_message.streams.session import Session
 from realtime_message.testing import MemoryStreams
 from support.streams_outside import AnyStreams, entry_ids
 from support.valkey_server import ValkeyServer, unique_prefix
@@ -77,6 +79,26 @@ async def test_handled_entries_beyond_the_length_go_however_young(streams: AnySt
     assert await streams.trimmer.trim(0, 3600, 10) == 0
 
 
+async def test_large_entries_are_removed_in_small_steps(
+    server_streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To find where the surplus ends it is read: a few megabytes, or the server stands still."""
+    streams, steps = server_streams, []
+    for size in (100_000, 5_000_000, *[100_000] * 40):
+        await streams._session.run("XADD", streams.keys.stream(0), "*", "payload", b"x" * size)
+    await _handle(streams, 42)
+    run_script = Session.run_script
+
+    async def watch(self: Session, *call: object) -> list[int]:
+        steps.append(await run_script(self, *call))
+        return steps[-1]
+
+    monkeypatch.setattr(Session, "run_script", watch)
+    assert await streams.trimmer.trim(0, 3600, 2) == 40
+    assert len(await entry_ids(streams, 0)) == 2
+    assert max(removed for removed, _ in steps) < 30
+
+
 async def test_unread_and_pending_entries_stay_whatever_the_length(streams: AnyStreams) -> None:
     """A limit that does not fit what waits removes what it may, and no more."""
     ids = await _fill(streams, 50)
@@ -108,16 +130,18 @@ def test_what_is_pending_or_unread_anywhere_is_never_trimmed(
             url=valkey.url, prefix=unique_prefix(), partition_count=1, command_timeout_seconds=10.0
         )
         streams = await open_streams(config)
-        ids = await _fill(streams, 600)
-        await _handle(streams, read, kept)
-        needed = {entry_id for n, entry_id in enumerate(ids) if n >= read or n in kept}
-        if other_group is not None:
-            stream = streams.keys.stream(0)
-            await streams._session.run("XGROUP", "CREATE", stream, "audit", ids[other_group])
-            needed |= set(ids[other_group + 1 :])
-        await streams.trimmer.trim(0, 3600 if max_length else 0, max_length)
-        assert needed <= set(await entry_ids(streams, 0))
-        await streams.close()
+        try:
+            ids = await _fill(streams, 600)
+            await _handle(streams, read, kept)
+            needed = {entry_id for n, entry_id in enumerate(ids) if n >= read or n in kept}
+            if other_group is not None:
+                stream = streams.keys.stream(0)
+                await streams._session.run("XGROUP", "CREATE", stream, "audit", ids[other_group])
+                needed |= set(ids[other_group + 1 :])
+            await streams.trimmer.trim(0, 3600 if max_length else 0, max_length)
+            assert needed <= set(await entry_ids(streams, 0))
+        finally:
+            await streams.close()
 
     asyncio.run(run())
 

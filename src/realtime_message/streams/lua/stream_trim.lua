@@ -12,8 +12,9 @@
 local stream = KEYS[1]
 local retention_ms, max_length = tonumber(ARGV[1]), tonumber(ARGV[2])
 
--- To find where the surplus ends, its entries have to be read: not too many in one step.
-local MAX_STEP = 1000
+-- To find where the surplus ends, its entries have to be read: not too many in one step, by number or
+-- by size, and few at a time.
+local MAX_STEP, MAX_BYTES, MAX_ROWS = 1000, 1000000, 16
 
 local function is_before(a, b)
   local a_ms, a_number = string.match(a, '^(%d+)-(%d+)$')
@@ -66,11 +67,22 @@ if max_length == 0 or surplus <= 0 then
   return {removed, 0}
 end
 local step = math.min(surplus, MAX_STEP)
-local entries = redis.call('XRANGE', stream, '-', '+', 'COUNT', step + 1)
-local first_kept = entries[#entries][1]
+local first_kept
+local passed, bytes, count = -1, 0, 1 -- the first one that is read is not passed yet
+repeat
+  local rows = redis.call('XRANGE', stream, first_kept and '(' .. first_kept or '-', '+',
+    'COUNT', math.min(count, step - passed))
+  for _, row in ipairs(rows) do
+    for _, part in ipairs(row[2]) do
+      bytes = bytes + #part
+    end
+  end
+  passed, first_kept = passed + #rows, rows[#rows][1]
+  count = math.min(2 * count, MAX_ROWS)
+until passed == step or (passed > 0 and bytes > MAX_BYTES)
 if is_before(needed, first_kept) then
   first_kept = needed
 end
 local beyond = redis.call('XTRIM', stream, 'MINID', first_kept)
-local has_more = beyond == step and surplus > step
+local has_more = beyond == passed and surplus > passed
 return {removed + beyond, has_more and 1 or 0}
