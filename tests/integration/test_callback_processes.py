@@ -16,7 +16,7 @@ from support.callback_process import CallbackProcesses
 from support.callback_thread import Answer, Wire
 from support.ports import free_port
 from support.proxy_bodies import publish_body
-from support.valkey_server import unique_prefix
+from support.valkey_server import ValkeyServer, unique_prefix
 
 
 class Load:
@@ -310,6 +310,47 @@ def test_redis_that_is_not_there(processes) -> None:
     )
     assert "REDIS_URL" in service.wait_for("error")["text"]
     assert service.wait() == 3
+
+
+def test_a_process_that_dies_while_redis_is_away_is_replaced_later() -> None:
+    """The other one goes on meanwhile, however often the replacement cannot start."""
+    with (
+        ValkeyServer() as server,
+        CallbackProcesses(
+            server.url,
+            unique_prefix(),
+            processes=2,
+            environment={"RTM_REDIS__STARTUP_TIMEOUT_SECONDS": "0.2"},
+        ) as service,
+    ):
+        killed, other = wait_for_children(service, lambda children: len(children) == 2)
+        server.kill()
+        os.kill(killed, signal.SIGKILL)
+        assert "REDIS_URL" in service.wait_for("process.not_replaced", 6)["reason"]
+        assert other in service.children
+        server.start()
+        wait_for_children(service, lambda now: len(now) == 2 and other in now)
+        with Load(service.port) as load:
+            load.wait_for_more(20)
+        assert service.stop() == 0
+
+
+def test_processes_that_all_die_while_redis_is_away_end_the_service() -> None:
+    """Nobody would answer: whoever started it is told, and may start it anew."""
+    with (
+        ValkeyServer() as server,
+        CallbackProcesses(
+            server.url,
+            unique_prefix(),
+            processes=2,
+            environment={"RTM_REDIS__STARTUP_TIMEOUT_SECONDS": "0.2"},
+        ) as service,
+    ):
+        children = wait_for_children(service, lambda children: len(children) == 2)
+        server.kill()
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        assert service.wait() == 3
 
 
 def test_an_app_that_cannot_be_loaded(valkey) -> None:

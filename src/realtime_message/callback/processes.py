@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -32,6 +32,8 @@ WINDOW_SECONDS = 60.0
 # How long a child may take to end after the second signal.
 _HURRY_SECONDS = 2.0
 _FIRST_DELAY_SECONDS = 0.1
+# How often the delay is doubled at most until a start that failed is tried again.
+_MAX_STEPS = 6
 
 _log = get_logger("callback.processes")
 _fork = multiprocessing.get_context("fork")
@@ -97,6 +99,8 @@ class Processes:
         self._is_announced = False
         self._deaths: deque[float] = deque()
         self._due: dict[int, tuple[float, int]] = {}
+        #: How often in a row no process could start in a place.
+        self._failed_starts: Counter[int] = Counter()
         self._to_roll: deque[_Child] = deque()
         self._told = 0
         self._kill_at = float("inf")
@@ -108,7 +112,7 @@ class Processes:
         """Run until told to stop; return the exit code.
 
         Raises:
-            StartupError: a child could not start.
+            StartupError: a child could not start, at first or while no other one was ready.
             RealtimeMessageError: children died again and again.
         """
         self._wake_up.setblocking(False)
@@ -200,6 +204,7 @@ class Processes:
             child.failure = told
             return
         child.is_ready = True
+        del self._failed_starts[child.place]
         self._ready = self._ready or told
         if not self._is_announced and all(other.is_ready for other in self._children):
             self._is_announced = True
@@ -225,11 +230,18 @@ class Processes:
 
     def _replace(self, child: _Child) -> None:
         """Decide what a death that nobody asked for leads to."""
+        now = monotonic()
+        if child.failure and self._is_announced and any(c.is_ready for c in self._children):
+            # As while Redis is away: that is no reason to end those that go on.
+            self._failed_starts[child.place] += 1
+            _log.error("process.not_replaced", reason=child.failure)
+            delay = _FIRST_DELAY_SECONDS * 2 ** min(_MAX_STEPS, self._failed_starts[child.place])
+            self._due[child.place] = (now + delay, child.part)
+            return
         if child.failure:
             self._error = StartupError(child.failure)
             self._stop_all()
             return
-        now = monotonic()
         self._deaths.append(now)
         while self._deaths[0] < now - WINDOW_SECONDS:
             self._deaths.popleft()
