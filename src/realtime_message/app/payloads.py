@@ -9,6 +9,7 @@ import msgspec
 import msgspec.inspect
 
 from realtime_message.errors import AppError, Reject
+from realtime_message.message import UNDECODABLE
 
 
 def decoder_of(wanted: Any, where: str) -> Callable[[str], Any]:
@@ -44,7 +45,7 @@ def decoder_of(wanted: Any, where: str) -> Callable[[str], Any]:
     def decode(raw: str) -> Any:
         try:
             return decoder.decode(raw)
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             raise Reject(f"the payload does not fit {name}: {error}") from None
 
     return decode

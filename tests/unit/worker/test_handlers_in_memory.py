@@ -12,8 +12,9 @@ import pytest
 from realtime_message import App, Context, Message, Reject, Retry
 from realtime_message.app import open_resources
 from realtime_message.errors import AppError, StartupError
+from realtime_message.message import encode_message
 from realtime_message.telemetry.worker_metrics import Loss, Outcome
-from realtime_message.testing.memory.streams import MemoryStreams
+from realtime_message.testing.memory.streams import MemoryStreams, make_message
 from realtime_message.testing.running_worker import RunningWorker
 from realtime_message.testing.virtual_time import in_virtual_time, until
 from realtime_message.worker.held_partition import HeldPartition
@@ -91,9 +92,12 @@ async def test_payload_that_does_not_fit_is_a_dead_letter_and_no_retry_loop() ->
 
     worker = RunningWorker(streams, app)
     streams.append("a", "x")
+    deep = msgspec.structs.replace(make_message("a"), raw='{"other":' + "[" * 20_000)
+    streams.append("a", payload=encode_message(deep))
     await until(lambda: streams.unfinished == 0)
-    (letter,) = streams.dead
-    assert letter.reason.startswith("the payload does not fit Number: Object missing required")
+    plain, nested = streams.dead
+    assert plain.reason.startswith("the payload does not fit Number: Object missing required")
+    assert nested.reason.startswith("the payload does not fit Number")
     assert worker.count(Outcome.retry) == 0
     await worker.stop()
 
