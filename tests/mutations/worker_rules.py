@@ -98,6 +98,14 @@ WORKER_RULES = (
         ("tests/unit/worker/test_gate.py",),
     ),
     Mutation(
+        "gate.opened_once",
+        "worker/resize_watch.py",
+        "if not await self._store.finish(view):",
+        "if not await self._store.finish(view) and False:",
+        "after a failover without the latest writes a resize waits for a gate that is open",
+        ("tests/unit/worker/test_gate.py",),
+    ),
+    Mutation(
         "gate.opens_too_early",
         "worker/gate.py",
         "if not undrained.isdisjoint(view.sources_of(held.number)):",

@@ -100,6 +100,7 @@ class Gate:
         await self._keeper.bring_parked(view)
         await self._keeper.open(marker.id, marker.generation)
         held.reader.forget(marker.id)
+        self._watch.opened(self._keeper, marker)
         await held.parking.reload()
 
 

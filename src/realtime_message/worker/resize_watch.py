@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from realtime_message.errors import StreamsError
+from realtime_message.errors import LeaseLostError, StreamsError
+from realtime_message.streams.contracts import Entry
 from realtime_message.streams.layout_view import LayoutView, Phase
-from realtime_message.streams.resize_contracts import ResizeStore
+from realtime_message.streams.resize_contracts import Gatekeeper, ResizeStore
 from realtime_message.telemetry.logs import get_logger
 from realtime_message.worker.lease_hold import Clock
 
@@ -19,6 +20,8 @@ log = get_logger("worker.resize_watch")
 #: How old an answer may be.
 _FRESH_SECONDS = 0.02
 _STEP_SECONDS = 0.25
+#: How often what a server may have lost is written again, while a resize is not over.
+_AGAIN_SECONDS = 2.0
 
 
 class ResizeWatch:
@@ -43,6 +46,9 @@ class ResizeWatch:
         #: when.
         self._undrained: tuple[int, frozenset[int]] = (-1, frozenset())
         self._undrained_asked_at = 0.0
+        #: The gates that were opened here, each by its keeper and marker.
+        self._opened: list[tuple[Gatekeeper, Entry]] = []
+        self._written_at = 0.0
         self._seeing_through: asyncio.Task[None] | None = None
         self._is_failing = False
 
@@ -71,6 +77,11 @@ class ResizeWatch:
                 self._undrained_asked_at = now
             return undrained
 
+    def opened(self, keeper: Gatekeeper, marker: Entry) -> None:
+        """Remember that a gate was opened: a server that loses its latest writes forgets it."""
+        self._opened.append((keeper, marker))
+        self._written_at = self._clock()
+
     def notice(self, view: LayoutView) -> None:
         """Take in a layout; one with a resize under way is watched until that is over."""
         if not view.is_stable and self._seeing_through is None:
@@ -90,9 +101,11 @@ class ResizeWatch:
             try:
                 view = await self.view()
                 if view.is_stable:
+                    self._opened.clear()
                     return
                 if view.phase is Phase.draining:
-                    await self._store.finish(view)
+                    if not await self._store.finish(view):
+                        await self._write_again(view)
                 else:
                     await self._store.rescue(view)
                 self._is_failing = False
@@ -101,6 +114,19 @@ class ResizeWatch:
                     log.warning("resize.unseen", error=str(error))
                 self._is_failing = True
             await asyncio.sleep(_STEP_SECONDS)
+
+    async def _write_again(self, view: LayoutView) -> None:
+        now = self._clock()
+        if now - self._written_at < _AGAIN_SECONDS:
+            return
+        self._written_at = now
+        for keeper, marker in list(self._opened):
+            try:
+                if marker.generation == view.generation:
+                    await keeper.note_drained(marker.generation)
+                    await keeper.open(marker.id, marker.generation)
+            except LeaseLostError:
+                self._opened.remove((keeper, marker))  # its next owner meets what is pending
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._seeing_through = None

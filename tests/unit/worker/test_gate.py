@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+
 import pytest
 
+from realtime_message.errors import LeaseLostError
 from realtime_message.streams.contracts import Entry
 from realtime_message.streams.layout_view import LayoutView, Phase
+from realtime_message.testing.virtual_time import in_virtual_time, until
 from realtime_message.worker.gate import Gate
+from realtime_message.worker.resize_watch import ResizeWatch
 
 MARKER = Entry("5-0", None, generation=7)
 BEHIND = Entry("6-0", b"{}")
@@ -27,6 +33,7 @@ class Site:
         self.notes = 0
         self.opened: list[tuple[str, int]] = []
         self.forgotten: list[str] = []
+        self.is_lost = self.is_finished = False
 
     async def view(self) -> LayoutView:
         return self.layout
@@ -35,6 +42,8 @@ class Site:
         return frozenset(self.not_drained)
 
     async def note_drained(self, generation: int) -> None:
+        if self.is_lost:
+            raise LeaseLostError(0, 1)
         self.notes += 1
         self.not_drained.discard(self.number)
 
@@ -53,14 +62,41 @@ class Site:
     finish = forget
 
 
+class Store:
+    """What the server says of the resize."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.read = site.view
+        self.undrained = site.undrained
+        self.finish_count = 0
+
+    async def finish(self, view: LayoutView) -> bool:
+        self.finish_count += 1
+        if self.site.is_finished:
+            self.site.layout = LayoutView(partition_count=3, generation=7)
+        return self.site.is_finished
+
+
 @pytest.fixture
 def site() -> Site:
     return Site()
 
 
 @pytest.fixture
-def gate(site: Site) -> Gate:
-    made = Gate(site, site, site)
+def store(site: Site) -> Store:
+    return Store(site)
+
+
+@pytest.fixture
+def watch(store: Store) -> ResizeWatch:
+    # As if each answer were old: a test asks only a few times.
+    return ResizeWatch(store, itertools.count(step=0.1).__next__, pytest.fail)
+
+
+@pytest.fixture
+def gate(site: Site, watch: ResizeWatch) -> Gate:
+    made = Gate(site, site, watch)
     made.close([MARKER, BEHIND], is_fresh=True)
     return made
 
@@ -104,3 +140,27 @@ async def test_note_that_the_server_lost_is_written_again(site: Site, gate: Gate
     assert (site.notes, site.not_drained) == (2, {1})
     site.not_drained.clear()
     assert await gate.pass_through() == [BEHIND]
+
+
+@in_virtual_time
+async def test_opened_gate_that_the_server_lost_is_written_again() -> None:
+    """Now and then until the resize is over, and only while the partition is still ours."""
+    site = Site()
+    store = Store(site)
+    watch = ResizeWatch(store, asyncio.get_running_loop().time, pytest.fail)
+    gate = Gate(site, site, watch)
+    gate.close([MARKER, BEHIND], is_fresh=True)
+    site.not_drained.clear()
+    assert await gate.pass_through() == [BEHIND]
+    watch.notice(site.layout)
+    await asyncio.sleep(1)
+    assert (site.notes, len(site.opened)) == (1, 1)
+    await asyncio.sleep(2)
+    assert (site.notes, site.opened) == (2, [("5-0", 7)] * 2)
+    site.is_lost = True
+    count = store.finish_count
+    await until(lambda: store.finish_count > count + 20)
+    site.is_lost, site.is_finished = False, True
+    await asyncio.sleep(5)
+    assert (site.notes, len(site.opened)) == (2, 2)
+    await watch.close()
