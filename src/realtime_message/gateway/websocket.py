@@ -166,8 +166,7 @@ class WebSocket(asyncio.Protocol):
             return
         self._write(_frame(_CLOSE, struct.pack("!H", close.code & 0xFFFF) + reason))
         self._is_closing = True
-        loop = asyncio.get_running_loop()
-        self._abort_timer = loop.call_later(_HANDSHAKE_SECONDS, self.abort)
+        self._abort_later()
 
     def abort(self) -> None:
         """Drop the connection without a close frame."""
@@ -231,9 +230,15 @@ class WebSocket(asyncio.Protocol):
             self._transport.write_eof()
 
     def _disconnect(self) -> None:
-        """Close TCP once everything written has left."""
+        """Close TCP once everything written has left; a peer that does not read is dropped."""
         if self._transport is not None:
             self._transport.close()
+            self._abort_later()
+
+    def _abort_later(self) -> None:
+        if self._abort_timer is None:
+            loop = asyncio.get_running_loop()
+            self._abort_timer = loop.call_later(_HANDSHAKE_SECONDS, self.abort)
 
     def _end(self) -> None:
         endpoint, self._endpoint = self._endpoint, None

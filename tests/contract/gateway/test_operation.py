@@ -4,7 +4,9 @@ import asyncio
 
 import httpx
 import pytest
+from websockets.frames import Close, Frame, Opcode
 
+from support.eventually import eventually
 from support.gateway_callback import Answer
 from support.gateway_client import RawClient, unique
 from support.gateway_rig import API_KEY
@@ -65,6 +67,35 @@ async def test_stop_waits_for_a_command_in_progress(own_rig):
     assert await asyncio.to_thread(rig.wait_stopped) == 0
     assert asyncio.get_running_loop().time() - started > 0.3
     assert answered == ["publish"]
+
+
+async def test_client_that_left_without_reading_delays_no_stop(own_rig):
+    """It said goodbye while more was on its way than it ever reads; its connection ends all the
+    same."""
+    patient = {"websocket": {"write_timeout": "30s"}, "client": {"queue_max_size": 100_000_000}}
+    rig = own_rig(patient)
+    channel = unique()
+    client = await RawClient.connect(rig.url)
+    await client.request("subscribe", channel=channel)
+    client.socket.transport.pause_reading()
+    async with httpx.AsyncClient(headers={"X-API-Key": API_KEY}) as http:
+        for _ in range(8):
+            body = {"channel": channel, "data": "x" * 1_000_000}
+            await http.post(f"{rig.http_url}/api/publish", json=body)
+        goodbye = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True)
+        client.socket.transport.write(goodbye)
+
+        async def is_gone():
+            url = f"{rig.http_url}/api/presence_stats"
+            answer = await http.post(url, json={"channel": channel})
+            return answer.json()["result"]["num_clients"] == 0
+
+        await eventually(is_gone)
+    rig.begin_stop()
+    try:
+        assert await asyncio.to_thread(rig.wait_stopped) == 0
+    finally:
+        client.socket.transport.abort()
 
 
 @pytest.mark.gateway(changes={"http_api": {"disabled": True}, "health": {"enabled": True}})
