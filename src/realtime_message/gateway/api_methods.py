@@ -42,7 +42,7 @@ from realtime_message.gateway.engine import VERSION, Engine
 from realtime_message.gateway.history import Position
 from realtime_message.gateway.publisher import PublishOptions
 from realtime_message.gateway.refreshing import refresh_by_server
-from realtime_message.gateway.replies import Push, SubscribePush
+from realtime_message.gateway.replies import Push, SubscribePush, is_json
 from realtime_message.gateway.subscribing import Recovery, announce, open_subscription
 from realtime_message.gateway.subscription import agree
 
@@ -88,13 +88,7 @@ def _publish(
 def _payload(request: PublishRequest | BroadcastRequest) -> tuple[bytes, bool]:
     """Return what is to be published, and whether it is JSON."""
     data = _decoded(request.data, request.b64data)
-    if not request.b64data:
-        return data, True
-    try:
-        msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return data, False
-    return data, True
+    return data, not request.b64data or is_json(data)
 
 
 def subscribe(engine: Engine, request: SubscribeRequest) -> EmptyResult:

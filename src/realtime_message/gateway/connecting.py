@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from realtime_message.centrifugo.subscription_options import SubscriptionOptions, decode_payload
+from realtime_message.centrifugo.subscription_options import SubscriptionOptions
 from realtime_message.centrifugo.tokens import InvalidTokenError, TokenExpiredError
 from realtime_message.gateway import codes
 from realtime_message.gateway.codes import CommandError, ConnectionClose
@@ -16,7 +16,12 @@ from realtime_message.gateway.engine import VERSION
 from realtime_message.gateway.history import Position
 from realtime_message.gateway.permissions import may
 from realtime_message.gateway.proxy import ClientHeaders, EventProxy
-from realtime_message.gateway.proxy_messages import ConnectOutcome, ConnectRequest, payload_fields
+from realtime_message.gateway.proxy_messages import (
+    ConnectOutcome,
+    ConnectRequest,
+    answered_payload,
+    payload_fields,
+)
 from realtime_message.gateway.refreshing import capped, check_periodically, schedule_expiry
 from realtime_message.gateway.replies import ConnectResult, Reply, SubscribeResult, payload
 from realtime_message.gateway.subscribing import Recovery, announce, open_subscription
@@ -124,23 +129,18 @@ async def _ask_to_connect(
 
 
 def _identify_by_outcome(connection: Connection, outcome: ConnectOutcome) -> Identity:
-    try:
-        info = decode_payload(outcome.info, outcome.b64info)
-        data = decode_payload(outcome.data, outcome.b64data)
-        subscriptions = {
-            channel: _agree_server_side(connection, channel, SubscriptionOptions())
-            for channel in outcome.channels or ()
-        }
-        for channel, options in (outcome.subs or {}).items():
-            subscriptions[channel] = _agree_server_side(connection, channel, options)
-    except ValueError:
-        raise CommandError(codes.INTERNAL) from None
+    subscriptions = {
+        channel: _agree_server_side(connection, channel, SubscriptionOptions())
+        for channel in outcome.channels or ()
+    }
+    for channel, options in (outcome.subs or {}).items():
+        subscriptions[channel] = _agree_server_side(connection, channel, options)
     return Identity(
         user=outcome.user or "",
         expire_at=outcome.expire_at or 0,
-        info=info,
+        info=answered_payload(outcome.info, outcome.b64info),
         meta=bytes(outcome.meta),
-        data=data,
+        data=answered_payload(outcome.data, outcome.b64data),
         subscriptions=subscriptions,
     )
 
@@ -155,8 +155,8 @@ def _agree_server_side(
     return agree(
         connection.engine.rules.options(channel),
         options.override,
-        info=decode_payload(options.info, options.b64info),
-        data=decode_payload(options.data, options.b64data),
+        info=answered_payload(options.info, options.b64info),
+        data=answered_payload(options.data, options.b64data),
         is_from_token=is_from_token,
     )
 

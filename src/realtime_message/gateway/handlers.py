@@ -24,6 +24,7 @@ from realtime_message.gateway.proxy_messages import (
     PublishRequest,
     RpcOutcome,
     RpcRequest,
+    answered_payload,
     payload_fields,
 )
 from realtime_message.gateway.publisher import PLAIN, PublishOptions
@@ -36,6 +37,7 @@ from realtime_message.gateway.replies import (
     PresenceStatsResult,
     Reply,
     RpcResult,
+    is_json,
     payload,
 )
 from realtime_message.gateway.subscribing import handle_subscribe
@@ -61,9 +63,9 @@ async def handle_publish(connection: Connection, command: PublishCommand, id_: i
     rules = engine.rules.checked_options(channel)
     data = bytes(command.data)
     engine.rules.check_data(data, rules)
-    options = PLAIN
+    options, is_valid = PLAIN, True
     if rules.publish_proxy_enabled:
-        data, options = await _ask_to_publish(connection, channel, data, rules)
+        data, options, is_valid = await _ask_to_publish(connection, channel, data, rules)
     elif not may(
         rules,
         "publish",
@@ -71,13 +73,14 @@ async def handle_publish(connection: Connection, command: PublishCommand, id_: i
         is_subscribed=channel in connection.subscriptions,
     ):
         raise CommandError(codes.PERMISSION_DENIED)
-    engine.publisher.publish(channel, data, rules, info=info, options=options)
+    engine.publisher.publish(channel, data, rules, info=info, options=options, is_json=is_valid)
     connection.reply(Reply(id=id_, publish=EmptyResult()))
 
 
 async def _ask_to_publish(
     connection: Connection, channel: str, data: bytes, rules: ChannelOptions
-) -> tuple[bytes, PublishOptions]:
+) -> tuple[bytes, PublishOptions, bool]:
+    """Return what to publish and how, and whether it is JSON."""
     proxy = connection.engine.proxies.named("publish", rules.publish_proxy_name)
     request = PublishRequest(
         channel=channel,
@@ -86,11 +89,13 @@ async def _ask_to_publish(
     )
     outcome = await proxy.call(request, PublishOutcome, connection.headers)
     if outcome is None:
-        return data, PLAIN
+        return data, PLAIN, True
+    is_valid = True
     if outcome.data:
         data = bytes(outcome.data)
     elif outcome.b64data:
         data = _decoded(outcome.b64data)
+        is_valid = is_json(data)
     options = PublishOptions(
         skip_history=bool(outcome.skip_history),
         tags=outcome.tags or {},
@@ -98,7 +103,7 @@ async def _ask_to_publish(
         version=outcome.version or 0,
         version_epoch=outcome.version_epoch or "",
     )
-    return data, options
+    return data, options, is_valid
 
 
 async def handle_presence(connection: Connection, command: ChannelCommand, id_: int) -> None:
@@ -167,9 +172,7 @@ async def handle_rpc(connection: Connection, command: RpcCommand, id_: int) -> N
         **payload_fields(bytes(command.data), binary=proxy.is_binary),
     )
     outcome = await proxy.call(request, RpcOutcome, connection.headers)
-    data = b""
-    if outcome is not None:
-        data = _decoded(outcome.b64data) if outcome.b64data else bytes(outcome.data)
+    data = answered_payload(outcome.data, outcome.b64data) if outcome is not None else b""
     connection.reply(Reply(id=id_, rpc=RpcResult(payload(data))))
 
 

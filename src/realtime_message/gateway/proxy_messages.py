@@ -12,9 +12,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from realtime_message.centrifugo.subscription_options import SubscriptionOptions
-from realtime_message.gateway.codes import Close, ErrorBody
+from realtime_message.centrifugo.subscription_options import SubscriptionOptions, decode_payload
+from realtime_message.gateway import codes
+from realtime_message.gateway.codes import Close, CommandError, ConnectionClose, ErrorBody
 from realtime_message.gateway.replies import NO_PAYLOAD as _NONE
+from realtime_message.gateway.replies import is_json
 
 Outcome = TypeVar("Outcome", bound=msgspec.Struct)
 
@@ -138,6 +140,22 @@ class Answer(msgspec.Struct, Generic[Outcome], frozen=True):
     error: ErrorBody | None = None
     disconnect: Close | None = None
     result: Outcome | None = None
+
+
+def answered_payload(raw: msgspec.Raw, b64: str | None) -> bytes:
+    """Return a payload of an answer that goes to a client.
+
+    Raises:
+        CommandError: its base64 is broken.
+        ConnectionClose: it is no JSON, and clients that speak JSON cannot receive it (3506).
+    """
+    try:
+        data = decode_payload(raw, b64)
+    except ValueError:
+        raise CommandError(codes.INTERNAL) from None
+    if b64 and not is_json(data):
+        raise ConnectionClose(codes.CLOSE_INAPPROPRIATE_PROTOCOL)
+    return data
 
 
 def escape_payload(data: bytes) -> msgspec.Raw:

@@ -165,6 +165,15 @@ def encode_push(push: Push) -> bytes:
     return _encoder.encode(Reply(push=push))
 
 
+def is_json(data: bytes) -> bool:
+    """Whether a payload that came as base64 is JSON."""
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 def payload(data: bytes) -> msgspec.Raw:
     """Return JSON as it may stand inside a line; nothing stays nothing.
 

@@ -6,7 +6,6 @@ import time
 from typing import NamedTuple
 
 from realtime_message.centrifugo.gateway_configuration import ChannelOptions
-from realtime_message.centrifugo.subscription_options import decode_payload
 from realtime_message.centrifugo.tokens import InvalidTokenError, TokenExpiredError
 from realtime_message.gateway import codes
 from realtime_message.gateway.codes import CommandError, ConnectionClose
@@ -17,6 +16,7 @@ from realtime_message.gateway.permissions import may, required_channel
 from realtime_message.gateway.proxy_messages import (
     SubscribeOutcome,
     SubscribeRequest,
+    answered_payload,
     payload_fields,
 )
 from realtime_message.gateway.replies import Publication, Reply, SubscribeResult, payload
@@ -140,16 +140,11 @@ async def _ask_to_subscribe(
     )
     outcome = await proxy.call(request, SubscribeOutcome, connection.headers)
     outcome = outcome or SubscribeOutcome()
-    try:
-        info = decode_payload(outcome.info, outcome.b64info)
-        data = decode_payload(outcome.data, outcome.b64data)
-    except ValueError:
-        raise CommandError(codes.INTERNAL) from None
     return agree(
         rules,
         outcome.override,
-        info=info,
-        data=data,
+        info=answered_payload(outcome.info, outcome.b64info),
+        data=answered_payload(outcome.data, outcome.b64data),
         expire_at=outcome.expire_at or 0,
         is_client_refreshed=not rules.sub_refresh_proxy_enabled,
     )

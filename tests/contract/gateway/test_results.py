@@ -59,6 +59,36 @@ async def test_broken_base64_is_a_temporary_error(client, rig, channel):
     assert reply["error"]["code"] == 100
 
 
+NO_JSON = base64.b64encode(b"hello").decode()
+
+
+async def test_publication_that_is_no_json_reaches_nobody(client, connect, rig, channel):
+    """It is published, and ends the connection of each subscriber: they all speak JSON."""
+    publisher = await connect()
+    rig.callback.scripts["publish"] = Answer({"result": {"b64data": NO_JSON}})
+    assert "publish" in await publisher.request("publish", channel=channel, data=1)
+    assert await client.closed() == (3506, "inappropriate protocol")
+
+
+@pytest.mark.parametrize(
+    ("event", "command"), [("rpc", {"method": "m"}), ("subscribe", {"channel": "no-json"})]
+)
+async def test_reply_that_is_no_json_ends_the_connection(connect, rig, event, command):
+    """The client could not read it."""
+    rig.callback.scripts[event] = Answer({"result": {"b64data": NO_JSON}})
+    client = await connect()
+    await client.send({"id": 2, event: command})
+    assert await client.closed() == (3506, "inappropriate protocol")
+
+
+async def test_connect_reply_that_is_no_json_ends_the_connection(open_socket, rig):
+    """Nobody can connect then."""
+    rig.callback.scripts["connect"] = Answer({"result": {"user": "56", "b64data": NO_JSON}})
+    client = await open_socket()
+    await client.send({"id": 1, "connect": {}})
+    assert await client.closed() == (3506, "inappropriate protocol")
+
+
 async def test_skip_history_publishes_without_an_offset(client, rig, channel):
     """Subscribers get it, history does not."""
     await published(client, rig, channel, {"skip_history": True})
