@@ -7,7 +7,8 @@ pongs included. That is Centrifugo's default too, and what keeps a client's mess
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -71,6 +72,8 @@ class Connection:
         self.is_authenticated = False
         self.is_closed = False
         self._is_deaf = False
+        self._subscribing = ""
+        self._late_unsubscription: Unsubscription | None = None
         self._socket = socket
         self._messages: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -149,13 +152,29 @@ class Connection:
     def unsubscribe(self, channel: str, reason: Unsubscription | None = None) -> None:
         """End a subscription; with a reason, tell the client.
 
-        The push is sent even if there was no such subscription, as Centrifugo does.
+        The push is sent even if there was no such subscription, as Centrifugo does. One that the
+        client is just being given ends as soon as it has it.
         """
+        if reason is not None and channel and channel == self._subscribing:
+            self._late_unsubscription = reason
+            return
         subscription = self.subscriptions.pop(channel, None)
         if subscription is not None:
             self._end_subscription(subscription)
         if reason is not None:
             self.push(Push(channel=channel, unsubscribe=reason))
+
+    @contextmanager
+    def subscribing(self, channel: str) -> Iterator[None]:
+        """While this lasts the client is being given a subscription."""
+        self._subscribing, self._late_unsubscription = channel, None
+        try:
+            yield
+        finally:
+            self._subscribing = ""
+        reason, self._late_unsubscription = self._late_unsubscription, None
+        if reason is not None:
+            self.unsubscribe(channel, reason)
 
     def client_info(self, channel: str) -> ClientInfo:
         """Return how others see this client in a channel."""

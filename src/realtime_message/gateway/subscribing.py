@@ -46,6 +46,13 @@ async def handle_subscribe(connection: Connection, command: SubscribeCommand, id
         raise CommandError(codes.ALREADY_SUBSCRIBED)
     if len(connection.subscriptions) >= client.channel_limit:
         raise CommandError(codes.LIMIT_EXCEEDED)
+    with connection.subscribing(channel):
+        await _subscribe(connection, channel, command, id_)
+
+
+async def _subscribe(
+    connection: Connection, channel: str, command: SubscribeCommand, id_: int
+) -> None:
     terms = await _decide(connection, channel, command)
     if command.tf:
         raise CommandError(codes.BAD_REQUEST)  # filters by tag are off in every namespace

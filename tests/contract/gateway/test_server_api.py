@@ -243,6 +243,21 @@ async def test_subscribe_and_unsubscribe_a_user(api, client, channel, rig):
         assert push.get("channel", "") == name
 
 
+async def test_unsubscribe_while_the_client_subscribes(api, connect, rig):
+    """Whoever is thrown out while the callback is asked does not come in after all."""
+    user, channel = unique("user"), unique()
+    rig.callback.scripts["connect"] = Answer({"result": {"user": user}})
+    rig.callback.scripts["subscribe"] = Answer(delay_seconds=0.3)
+    client = await connect()
+    await client.send({"id": 2, "subscribe": {"channel": channel}})
+    await rig.callback.wait_for("subscribe")
+    await api("unsubscribe", {"user": user, "channel": channel})
+    assert "subscribe" in await client.reply(2)
+    assert (await client.push("unsubscribe"))["unsubscribe"]["code"] == 2000
+    _, answer = await api("presence_stats", {"channel": channel})
+    assert answer["result"]["num_clients"] == 0
+
+
 @pytest.mark.parametrize("method", ["subscribe", "unsubscribe", "disconnect", "refresh"])
 async def test_nobody_there_is_success(api, method):
     """No such user, client or channel is no error."""
