@@ -36,10 +36,14 @@ class BroadcastRequest(_Publish, frozen=True):
 
 
 class ClientRequest(msgspec.Struct, frozen=True):
-    """Something about the connections of a user, or one of them."""
+    """Something about the connections of a user, or one of them.
+
+    WebSocket connections have no session: whoever names one means none of them.
+    """
 
     user: str | None = ""
     client: str | None = ""
+    session: str | None = ""
 
 
 class SubscribeRequest(ClientRequest, frozen=True):

@@ -20,6 +20,7 @@ from realtime_message.gateway.api_messages import (
     ChannelRequest,
     ChannelsRequest,
     ChannelsResult,
+    ClientRequest,
     DisconnectRequest,
     EmptyResult,
     HistoryRequest,
@@ -38,6 +39,7 @@ from realtime_message.gateway.api_messages import (
     UnsubscribeRequest,
 )
 from realtime_message.gateway.codes import CommandError
+from realtime_message.gateway.connection import Connection
 from realtime_message.gateway.engine import VERSION, Engine
 from realtime_message.gateway.history import Position
 from realtime_message.gateway.publisher import PublishOptions
@@ -104,7 +106,7 @@ def subscribe(engine: Engine, request: SubscribeRequest) -> EmptyResult:
     )
     since = request.recover_since
     recovery = Recovery(Position(since.offset, since.epoch)) if since else None
-    for connection in engine.hub.connections_of(request.user or "", request.client or ""):
+    for connection in _connections(engine, request):
         if len(connection.subscriptions) >= engine.client.channel_limit:
             connection.close(codes.CLOSE_CHANNEL_LIMIT)
             continue
@@ -129,7 +131,7 @@ def unsubscribe(engine: Engine, request: UnsubscribeRequest) -> EmptyResult:
     channel = request.channel or ""
     if channel:
         engine.rules.options(channel)
-    for connection in engine.hub.connections_of(request.user or "", request.client or ""):
+    for connection in _connections(engine, request):
         connection.unsubscribe(channel, codes.UNSUBSCRIBED_BY_SERVER)
     return EmptyResult()
 
@@ -137,7 +139,7 @@ def unsubscribe(engine: Engine, request: UnsubscribeRequest) -> EmptyResult:
 def disconnect(engine: Engine, request: DisconnectRequest) -> EmptyResult:
     """Close a user's connections."""
     close = request.disconnect or codes.CLOSE_FORCED
-    for connection in engine.hub.connections_of(request.user or "", request.client or ""):
+    for connection in _connections(engine, request):
         if connection.id not in (request.whitelist or ()):
             connection.close(close)
     return EmptyResult()
@@ -145,7 +147,7 @@ def disconnect(engine: Engine, request: DisconnectRequest) -> EmptyResult:
 
 def refresh(engine: Engine, request: RefreshRequest) -> EmptyResult:
     """Give a user's connections another expiry, or end them."""
-    for connection in engine.hub.connections_of(request.user or "", request.client or ""):
+    for connection in _connections(engine, request):
         refresh_by_server(
             connection,
             expired=bool(request.expired),
@@ -231,6 +233,13 @@ def info(engine: Engine, request: InfoRequest) -> InfoResult:  # noqa: ARG001 - 
         num_subs=engine.hub.subscription_count,
     )
     return InfoResult([node])
+
+
+def _connections(engine: Engine, request: ClientRequest) -> list[Connection]:
+    """Return the connections that a call is about."""
+    if request.session:
+        return []
+    return engine.hub.connections_of(request.user or "", request.client or "")
 
 
 def _required(channel: str | None) -> str:

@@ -258,6 +258,16 @@ async def test_unsubscribe_while_the_client_subscribes(api, connect, rig):
     assert answer["result"]["num_clients"] == 0
 
 
+async def test_session_that_does_not_exist_is_nobodys(api, client, channel):
+    """WebSocket connections have none; a call that names one leaves them alone."""
+    whom = {"user": client.user, "session": "other"}
+    for method in ("subscribe", "unsubscribe", "refresh", "disconnect"):
+        body = {**whom, "channel": channel, "expired": True}
+        assert await api(method, body) == (200, {"result": {}})
+    await api("publish", {"channel": channel, "data": "still here"})
+    assert (await client.next())["push"]["pub"]["data"] == "still here"
+
+
 @pytest.mark.parametrize("method", ["subscribe", "unsubscribe", "disconnect", "refresh"])
 async def test_nobody_there_is_success(api, method):
     """No such user, client or channel is no error."""
