@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from realtime_message.centrifugo.gateway_configuration import ChannelOptions
 from realtime_message.centrifugo.subscription_options import decode_payload
@@ -191,7 +192,8 @@ def history(engine: Engine, request: HistoryRequest) -> HistoryResult:
         if refused.body == codes.UNRECOVERABLE_POSITION:
             raise
         raise CommandError(codes.INTERNAL) from None
-    return HistoryResult(publications, position.epoch, position.offset)
+    shown = [replace(one, version=0) if one.version else one for one in publications]
+    return HistoryResult(shown, position.epoch, position.offset)
 
 
 def history_remove(engine: Engine, request: ChannelRequest) -> EmptyResult:

@@ -100,7 +100,9 @@ class Publisher:
             if earlier is not None:
                 return earlier
         kind = Publication if is_json else BinaryPublication
-        publication = kind(data=payload(data), info=info, tags=options.tags)
+        publication = kind(
+            data=payload(data), info=info, tags=options.tags, version=options.version
+        )
         position = Position()
         if rules.has_history and not options.skip_history:
             stored, position = self._store(channel, publication, rules, options)

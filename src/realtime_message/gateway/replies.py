@@ -23,13 +23,17 @@ class ClientInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Publication(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was published; `info` is the publisher, when that was a client."""
+    """What was published; `info` is the publisher, when that was a client.
+
+    `version` is that of the state in `data`, where the publisher gave one.
+    """
 
     data: msgspec.Raw
     info: ClientInfo | None = None
     offset: int = 0
     tags: dict[str, str] = {}
     epoch: str = ""
+    version: int = 0
 
 
 class BinaryPublication(Publication, frozen=True, omit_defaults=True):

@@ -80,7 +80,7 @@ def agree(
         positioning=_choose(changed.force_positioning, default=rules.force_positioning),
         info=info,
         data=data,
-        expire_at=expire_at,
+        expire_at=max(expire_at, 0),
         is_client_refreshed=is_client_refreshed,
         is_from_token=is_from_token,
     )

@@ -118,6 +118,28 @@ async def test_repeated_idempotency_key_is_dropped_silently(client, rig, channel
     assert [(await client.push("pub"))["pub"]["data"] for _ in range(2)] == ["once", "next"]
 
 
+async def test_version_travels_with_the_publication(client, rig, channel, api):
+    """It is in the push and in the client's history; the server API does not show it."""
+    await published(client, rig, channel, {"version": 7})
+    assert (await client.push("pub"))["pub"]["version"] == 7
+    history = await client.request("history", channel=channel, limit=1)
+    assert history["history"]["publications"][0]["version"] == 7
+    _, answer = await api("history", {"channel": channel, "limit": 1})
+    assert "version" not in answer["result"]["publications"][0]
+
+
+async def test_expiry_below_zero_is_none(connect, rig, api):
+    """In the callback's answer and in a call of the server API."""
+    user = unique("user")
+    rig.callback.scripts["connect"] = Answer({"result": {"user": user}})
+    rig.callback.scripts["subscribe"] = Answer({"result": {"expire_at": -1}})
+    client = await connect()
+    assert "subscribe" in await client.request("subscribe", channel=unique())
+    body = {"user": user, "channel": unique(), "expire_at": -1}
+    assert await api("subscribe", body) == (200, {"result": {}})
+    assert (await client.push("subscribe"))["channel"] == body["channel"]
+
+
 async def test_old_version_is_dropped_silently(client, rig, channel):
     """A version that is not newer than the last does not reach subscribers."""
     for version, epoch, data in ((2, "e", "two"), (1, "e", "one"), (1, "f", "other series")):
