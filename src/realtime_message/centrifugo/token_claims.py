@@ -39,7 +39,7 @@ class ConnectionClaims(Claims, frozen=True, kw_only=True):
 
     meta: msgspec.Raw = _NONE
     channels: list[str] | None = None
-    subs: dict[str, SubscriptionOptions] | None = None
+    subs: dict[str, SubscriptionOptions | None] | None = None
 
 
 class SubscriptionClaims(Claims, frozen=True, kw_only=True):

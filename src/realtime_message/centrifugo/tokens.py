@@ -89,7 +89,8 @@ class TokenVerifier:
         payload, claims = await self._verify(token, ConnectionClaims, now)
         if claims.channel:
             raise InvalidTokenError("a connection token must not have a channel claim")
-        subs = claims.subs or {name: SubscriptionOptions() for name in claims.channels or ()}
+        named = claims.subs or dict.fromkeys(claims.channels or ())
+        subs = {name: options or SubscriptionOptions() for name, options in named.items()}
         try:
             info = decode_payload(claims.info, claims.b64info)
             for options in subs.values():

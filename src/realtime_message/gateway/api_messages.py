@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from realtime_message.centrifugo.subscription_options import Override
-from realtime_message.gateway.codes import Close
 from realtime_message.gateway.commands import Int32, Since, Uint64
+from realtime_message.gateway.proxy_messages import GivenClose
 from realtime_message.gateway.replies import NO_PAYLOAD, ClientInfo, Publication
 
 
@@ -68,7 +68,7 @@ class UnsubscribeRequest(ClientRequest, frozen=True):
 class DisconnectRequest(ClientRequest, frozen=True):
     """Close a user's connections, but for those in the whitelist."""
 
-    disconnect: Close | None = None
+    disconnect: GivenClose | None = None
     whitelist: list[str] | None = None
 
 

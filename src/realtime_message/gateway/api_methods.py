@@ -106,7 +106,7 @@ def subscribe(engine: Engine, request: SubscribeRequest) -> EmptyResult:
         expire_at=request.expire_at or 0,
     )
     since = request.recover_since
-    recovery = Recovery(Position(since.offset, since.epoch)) if since else None
+    recovery = Recovery(Position(since.offset or 0, since.epoch or "")) if since else None
     for connection in _connections(engine, request):
         if len(connection.subscriptions) >= engine.client.channel_limit:
             connection.close(codes.CLOSE_CHANNEL_LIMIT)
@@ -139,7 +139,7 @@ def unsubscribe(engine: Engine, request: UnsubscribeRequest) -> EmptyResult:
 
 def disconnect(engine: Engine, request: DisconnectRequest) -> EmptyResult:
     """Close a user's connections."""
-    close = request.disconnect or codes.CLOSE_FORCED
+    close = request.disconnect.close if request.disconnect else codes.CLOSE_FORCED
     for connection in _connections(engine, request):
         if connection.id not in (request.whitelist or ()):
             connection.close(close)
@@ -180,10 +180,11 @@ def _with_presence(engine: Engine, request: ChannelRequest) -> str:
 def history(engine: Engine, request: HistoryRequest) -> HistoryResult:
     """Read a channel's history."""
     channel, rules = _with_history(engine, request)
+    since = request.since
     try:
         publications, position = engine.history.read(
             channel,
-            since=Position(request.since.offset, request.since.epoch) if request.since else None,
+            since=Position(since.offset or 0, since.epoch or "") if since else None,
             limit=request.limit or 0,
             reverse=bool(request.reverse),
             meta_ttl_seconds=engine.publisher.meta_ttl_seconds(rules),

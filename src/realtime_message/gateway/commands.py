@@ -24,8 +24,8 @@ Int32 = Annotated[int, Meta(ge=-2_147_483_648, le=2_147_483_647)]
 class Since(msgspec.Struct, frozen=True):
     """A position in a channel's history."""
 
-    offset: Uint64 = 0
-    epoch: str = ""
+    offset: Uint64 | None = 0
+    epoch: str | None = ""
 
 
 class ServerSubscription(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class ConnectCommand(msgspec.Struct, frozen=True):
 
     token: str | None = ""
     data: msgspec.Raw = _NONE
-    subs: dict[str, ServerSubscription] | None = None
+    subs: dict[str, ServerSubscription | None] | None = None
     name: str | None = ""
     version: str | None = ""
     headers: dict[str, str] | None = None

@@ -147,7 +147,7 @@ async def handle_history(connection: Connection, command: HistoryCommand, id_: i
     since = command.since
     publications, position = engine.history.read(
         channel,
-        since=Position(since.offset, since.epoch) if since else None,
+        since=Position(since.offset or 0, since.epoch or "") if since else None,
         limit=limit,
         reverse=bool(command.reverse),
         meta_ttl_seconds=engine.publisher.meta_ttl_seconds(rules),

@@ -18,11 +18,13 @@ from realtime_message.centrifugo.gateway_configuration import GatewayConfigurati
 from realtime_message.centrifugo.proxy_configuration import Proxy, ProxyTls
 from realtime_message.errors import ConfigurationError
 from realtime_message.gateway import codes
-from realtime_message.gateway.codes import Close, CommandError, ConnectionClose, ErrorBody
+from realtime_message.gateway.codes import CommandError, ConnectionClose
 from realtime_message.gateway.http_client import HttpAnswer, HttpClient, HttpError
 from realtime_message.gateway.proxy_messages import (
     Answer,
     ConnectOutcome,
+    GivenClose,
+    GivenError,
     Outcome,
     PublishOutcome,
     RefreshOutcome,
@@ -101,9 +103,9 @@ class EventProxy:
         if answer is None:
             return None
         if answer.disconnect is not None:
-            raise ConnectionClose(answer.disconnect)
+            raise ConnectionClose(answer.disconnect.close)
         if answer.error is not None:
-            raise CommandError(answer.error)
+            raise CommandError(answer.error.body)
         return answer.result
 
     async def ask(
@@ -150,9 +152,9 @@ class EventProxy:
             if transform.status_code == answer.status:
                 error, close = transform.to_error, transform.to_disconnect
                 if error.code:
-                    body = ErrorBody(error.code, error.message, temporary=error.temporary)
-                    return Answer(error=body)
-                return Answer(disconnect=Close(close.code, close.reason))
+                    given = GivenError(error.code, error.message, error.temporary)
+                    return Answer(error=given)
+                return Answer(disconnect=GivenClose(close.code, close.reason))
         raise ProxyError(f"status {answer.status}")
 
     def _headers(self, client: ClientHeaders) -> dict[str, str]:

@@ -15,6 +15,7 @@ import msgspec
 from realtime_message.centrifugo.subscription_options import SubscriptionOptions, decode_payload
 from realtime_message.gateway import codes
 from realtime_message.gateway.codes import Close, CommandError, ConnectionClose, ErrorBody
+from realtime_message.gateway.commands import Uint32
 from realtime_message.gateway.replies import NO_PAYLOAD as _NONE
 from realtime_message.gateway.replies import is_json
 
@@ -134,11 +135,36 @@ class RpcOutcome(msgspec.Struct, frozen=True):
     b64data: str | None = ""
 
 
+class GivenError(msgspec.Struct, frozen=True):
+    """An error as an answer writes it."""
+
+    code: Uint32 | None = 0
+    message: str | None = ""
+    temporary: bool | None = False
+
+    @property
+    def body(self) -> ErrorBody:
+        """The error as the client sees it."""
+        return ErrorBody(self.code or 0, self.message or "", temporary=bool(self.temporary))
+
+
+class GivenClose(msgspec.Struct, frozen=True):
+    """How a connection is to end, as an answer or a call of the server API writes it."""
+
+    code: Uint32 | None = 0
+    reason: str | None = ""
+
+    @property
+    def close(self) -> Close:
+        """How the connection ends."""
+        return Close(self.code or 0, self.reason or "")
+
+
 class Answer(msgspec.Struct, Generic[Outcome], frozen=True):
     """The body of every answer; a close wins over an error, an error over a result."""
 
-    error: ErrorBody | None = None
-    disconnect: Close | None = None
+    error: GivenError | None = None
+    disconnect: GivenClose | None = None
     result: Outcome | None = None
 
 

@@ -79,7 +79,7 @@ async def test_highest_id_and_unknown_fields_are_accepted(connect):
 async def test_null_fields_count_as_absent(connect):
     """A client library that writes null for what it does not set is understood."""
     channel = unique()
-    client = await connect(token=None, data=None, subs=None, name=None, headers=None)
+    client = await connect(token=None, data=None, subs={"x": None}, name=None, headers=None)
     await client.send(
         {
             "id": 2,
@@ -98,6 +98,9 @@ async def test_null_fields_count_as_absent(connect):
     assert "subscribe" in await client.reply(2)
     await client.send({"id": 3, "history": {"channel": channel, "limit": None, "since": None}})
     assert "history" in await client.reply(3)
+    since = {"offset": None, "epoch": None}
+    await client.send({"id": 4, "history": {"channel": channel, "since": since}})
+    assert "history" in await client.reply(4)
 
 
 async def test_one_of_two_methods_is_executed(connect, rig):

@@ -109,6 +109,27 @@ async def test_error_is_passed_on_unchanged(client, rig, event, error):
 
 
 @every_event
+async def test_null_counts_as_absent(client, rig, event):
+    """In an error as in a disconnect: models write it for what is not set."""
+    error = {"code": 403, "message": None, "temporary": None}
+    rig.callback.scripts[event] = Answer({"error": error, "disconnect": None, "result": None})
+    assert (await ask(client, event))["error"] == {"code": 403}
+    rig.callback.scripts[event] = Answer({"disconnect": {"code": 4501, "reason": None}})
+    with pytest.raises(Closed) as caught:
+        await ask(client, event)
+    assert (caught.value.code, caught.value.reason) == (4501, "")
+
+
+@every_event
+@pytest.mark.parametrize("code", [-1, 4_294_967_296])
+async def test_code_that_is_none_is_a_temporary_error(client, rig, event, code):
+    """Codes have 32 bits and no sign."""
+    for kind in ("error", "disconnect"):
+        rig.callback.scripts[event] = Answer({kind: {"code": code}})
+        assert (await ask(client, event))["error"] == INTERNAL
+
+
+@every_event
 @pytest.mark.parametrize("code", [4501, 4000, 3005])
 async def test_disconnect_closes_the_connection(client, rig, event, code):
     """A disconnect wins over an error and a result; no reply comes before the close."""

@@ -258,6 +258,15 @@ async def test_unsubscribe_while_the_client_subscribes(api, connect, rig):
     assert answer["result"]["num_clients"] == 0
 
 
+async def test_null_counts_as_absent(api, client, channel):
+    """In what stands inside a call as well."""
+    since = {"offset": None, "epoch": None}
+    assert (await api("history", {"channel": channel, "since": since}))[0] == 200
+    body = {"user": client.user, "disconnect": {"code": 4100, "reason": None}}
+    assert await api("disconnect", body) == (200, {"result": {}})
+    assert await client.closed() == (4100, "")
+
+
 async def test_session_that_does_not_exist_is_nobodys(api, client, channel):
     """WebSocket connections have none; a call that names one leaves them alone."""
     whom = {"user": client.user, "session": "other"}

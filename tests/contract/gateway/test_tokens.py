@@ -102,6 +102,8 @@ async def test_token_brings_server_side_subscriptions(connect):
     assert client.connected["subs"] == {second: {"data": {"d": 1}}}
     join = await client.push("join")
     assert join["join"]["info"]["chan_info"] == {"i": 1}
+    client = await connect(token=token(subs={first: None}))
+    assert client.connected["subs"].keys() == {first}
 
 
 async def test_token_with_an_unknown_channel_is_an_error(open_socket):
