@@ -79,12 +79,9 @@ class Worker:
             self.failure.watch(self.progress.watch(), "progress watch"),
         ]
         app = self.equipment.app
-        log.info(
-            "worker.started",
-            worker=self.equipment.names.worker,
-            **({"app": app.name} if app.name else {}),
-            handlers=app.message_handlers.patterns,
-        )
+        named = {"app": app.name} if app.name else {}
+        handlers = app.message_handlers.patterns
+        log.info("worker.started", worker=self.equipment.names.worker, handlers=handlers, **named)
         try:
             await first_of(stop.drain.wait(), self.failure.wait())
         finally:
