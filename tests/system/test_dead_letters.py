@@ -95,7 +95,7 @@ def quick(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     # It would hold on to the streams of this run.
-    monkeypatch.setattr(streams_access, "configure_logging", lambda *_: None)
+    monkeypatch.setattr(streams_access, "configure_command_logging", lambda *_: None)
 
     def run(*arguments: str, code: int = 0) -> Result:
         done = CliRunner().invoke(application, list(arguments))
