@@ -344,7 +344,7 @@ WORKER_RULES = (
     Mutation(
         "thread.cancelled_is_not_waited_for",
         "worker/threads.py",
-        "                if self._is_closed:\n",
+        "                if self._is_closed or call.take():\n",
         "                if True:\n",
         "a thread goes on with a message after its partition was handed over",
         (*THREADS, *RUNNING),
@@ -404,6 +404,14 @@ WORKER_RULES = (
         "        while self._handling.running.of(held) and not self._stopping.is_set():",
         "after a lost lease a batch begins while it is still at work",
         (*RUNNING, *HANDLERS),
+    ),
+    Mutation(
+        "thread.begins_what_was_given_up",
+        "worker/threads.py",
+        "                if call.take():\n                    result",
+        "                if call.take() or True:\n                    result",
+        "a handler begins with a message that another worker may have by then",
+        THREADS,
     ),
     Mutation(
         "context.same_key_for_all_answers",

@@ -22,11 +22,25 @@ class _Call:
         outcome: what the function returned and what it raised, when it has ended.
     """
 
-    __slots__ = ("outcome", "waiter")
+    __slots__ = ("_turns", "outcome", "waiter")
 
     def __init__(self, waiter: asyncio.Future[None]) -> None:
         self.waiter = waiter
         self.outcome: tuple[Any, BaseException | None] | None = None
+        self._turns = [None]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a thread has it, or it never will be called."""
+        return not self._turns
+
+    def take(self) -> bool:
+        """Whether it is up to the caller now: of a thread and who gives it up, one only."""
+        try:
+            self._turns.pop()
+        except IndexError:
+            return False
+        return True
 
 
 class HandlerThreads:
@@ -55,7 +69,8 @@ class HandlerThreads:
         awaited here, in the event loop.
 
         Nothing can stop a thread, so a task that is cancelled meanwhile waits for its end all the
-        same, until `close`. A result stays a result then; what is to be awaited is cancelled.
+        same, until `close`. A result stays a result then; what is to be awaited is cancelled. Only
+        what has no thread yet is given up.
         """
         loop = asyncio.get_running_loop()
         call = _Call(loop.create_future())
@@ -64,7 +79,8 @@ class HandlerThreads:
         def job() -> None:
             result, error = None, None
             try:
-                result = context.run(function, *arguments)
+                if call.take():
+                    result = context.run(function, *arguments)
             except BaseException as raised:  # noqa: BLE001 - handed to whoever waits
                 error = raised
             try:
@@ -88,8 +104,9 @@ class HandlerThreads:
         return result
 
     def has_call_of(self, task: asyncio.Task[Any]) -> bool:
-        """Whether a task waits for a thread."""
-        return task in self._calls
+        """Whether a task waits for a thread that has begun."""
+        call = self._calls.get(task)
+        return call is not None and call.has_begun
 
     def close(self) -> None:
         """Let the threads end as soon as they are free, and wait for none of them any more."""
@@ -106,7 +123,7 @@ class HandlerThreads:
             try:
                 await call.waiter
             except asyncio.CancelledError:
-                if self._is_closed:
+                if self._is_closed or call.take():
                     raise
                 is_cancelled = True
                 if call.waiter.cancelled():

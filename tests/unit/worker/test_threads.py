@@ -70,7 +70,7 @@ async def test_thread_that_cannot_start_is_not_counted(monkeypatch: pytest.Monke
     await until(lambda: threads.has_call_of(first))
     is_limited = True
     second = asyncio.create_task(threads.run(lambda: 2))
-    await until(lambda: threads.has_call_of(second))
+    await asyncio.sleep(0.01)
     is_limited = False
     third = asyncio.create_task(threads.run(lambda: 3))
     assert await asyncio.wait_for(asyncio.gather(second, third), 5) == [2, 3]
@@ -114,6 +114,26 @@ async def test_cancelled_task_waits_for_its_thread_and_keeps_the_result() -> Non
     go_on.set()
     assert await task == "done"
     assert not threads.has_call_of(task)
+    threads.close()
+
+
+async def test_call_that_has_no_thread_yet_is_given_up() -> None:
+    """Its message may be another worker's by the time at which it could begin."""
+    threads = HandlerThreads(1)
+    go_on = threading.Event()
+    begun: list[int] = []
+    first = asyncio.create_task(threads.run(go_on.wait, 10))
+    await until(lambda: threads.has_call_of(first))
+    second = asyncio.create_task(threads.run(begun.append, 2))
+    await asyncio.sleep(0.01)
+    assert not threads.has_call_of(second)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    third = asyncio.create_task(threads.run(begun.append, 3))
+    go_on.set()
+    await asyncio.gather(first, third)
+    assert begun == [3]
     threads.close()
 
 
