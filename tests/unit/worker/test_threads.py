@@ -104,6 +104,7 @@ async def test_cancelled_task_waits_for_its_thread_and_keeps_the_result() -> Non
         return "done"
 
     task = asyncio.create_task(threads.run(job))
+    await until(lambda: threads.has_call_of(task))
     for _ in range(3):
         await asyncio.sleep(0.01)
         task.cancel()
@@ -184,7 +185,7 @@ async def test_cancelled_while_the_thread_made_it_the_awaitable_is_cancelled() -
         return asyncio.sleep(60)
 
     task = asyncio.create_task(threads.run(make))
-    await asyncio.sleep(0.01)
+    await until(lambda: threads.has_call_of(task))
     task.cancel()
     await asyncio.sleep(0.01)
     go_on.set()
