@@ -30,3 +30,23 @@ async def test_no_node_has_a_map() -> None:
     cluster = ClusterMap([BLANK], _blank_and_member, "redis+cluster://blank")
     with pytest.raises(StreamsUnavailableError, match="any slot, as blank:1 says"):
         await cluster.owner("key")
+
+
+async def test_node_without_a_host_name_is_found_by_its_ip_address() -> None:
+    """Where the others have names; its replica is not taken for the master."""
+
+    async def ask(_: Address, __: Sequence[str]) -> list[Any]:
+        nameless = [b"?", 1, b"id", [b"ip", b"10.0.0.7"]]
+        unknown = [b"?", 1, b"id", []]
+        replica = [b"replica", 1, b"id", [b"ip", b"10.0.0.8"]]
+        return [[0, 99, nameless, replica], [100, SLOT_COUNT - 1, unknown, replica]]
+
+    cluster = ClusterMap([MEMBER], ask, "redis+cluster://member")
+    await cluster.refresh_if_stale()
+    assert cluster.masters == (Address("10.0.0.7", 1),)
+    with pytest.raises(StreamsUnavailableError, match="has slot 12539"):
+        await cluster.owner("key")
+    cluster.learn(12539, Address("?", 1))
+    assert cluster.known_owner("key") is None
+    cluster.learn(12539, MEMBER)
+    assert cluster.known_owner("key") == MEMBER

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from realtime_message.errors import StreamsError, StreamsUnavailableError
 from realtime_message.redis_url import Address
 from realtime_message.streams.command_keys import slot_of
 from realtime_message.streams.server_errors import LoginRefusedError, WrongTargetError
+from realtime_message.streams.wire import pair_up
 
 SLOT_COUNT = 16_384
 
 #: No cluster is asked more often than this.
 MIN_AGE_SECONDS = 0.05
+
+_NAMELESS = b"?"
 
 #: Sends a command to a node, on a connection of any kind, and returns its reply.
 AskNode = Callable[[Address, Sequence[str]], Awaitable[Any]]
@@ -51,7 +54,8 @@ class ClusterMap:
 
     def learn(self, slot: int, owner: Address) -> None:
         """Take one slot's owner from a redirect; the rest is asked for soon."""
-        self._owners[slot] = owner
+        if owner.host.encode() != _NAMELESS:
+            self._owners[slot] = owner
         self._is_stale = True
 
     def known_owner(self, key: str | bytes) -> Address | None:
@@ -124,11 +128,12 @@ class ClusterMap:
         nodes: dict[Address, None] = {}
         masters: dict[Address, None] = {}
         for first, last, *addresses in rows:
-            found = list(_addresses(asked, addresses))
-            nodes.update(dict.fromkeys(found))
-            if found:
-                masters[found[0]] = None
-                owners[first : last + 1] = [found[0]] * (last + 1 - first)
+            found = [_address(asked, *address) for address in addresses]
+            nodes.update(dict.fromkeys(node for node in found if node is not None))
+            master = found[0]
+            if master is not None:
+                masters[master] = None
+                owners[first : last + 1] = [master] * (last + 1 - first)
         self._owners = owners
         self._nodes = tuple(nodes)
         self._silent &= set(nodes) | set(self._seeds)
@@ -136,11 +141,21 @@ class ClusterMap:
         self._is_stale = False
 
 
-def _addresses(asked: Address, rows: list[list[Any]]) -> Iterator[Address]:
-    """Return the addresses of a slot range's nodes, the master first.
+def _address(
+    asked: Address,
+    host: bytes | None,
+    port: int,
+    _id: bytes,
+    beside: Sequence[bytes] = (),
+    *_: Any,
+) -> Address | None:
+    """Return where a node listens; None if that is not told.
 
-    No host means the asked node's own; a question mark that it is not known (Redis: CLUSTER SLOTS).
+    No host means the asked node's own. A question mark stands for a host name that the node was not
+    given; its IP address stands beside (Redis: CLUSTER SLOTS).
     """
-    for host, port, *_ in rows:
-        if host != b"?":
-            yield Address(host.decode() if host else asked.host, port)
+    if host == _NAMELESS:
+        host = pair_up(beside).get(b"ip", _NAMELESS)
+        if host == _NAMELESS:
+            return None
+    return Address(host.decode() if host else asked.host, port)
