@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(420)
 ENDING = {
     "rtm token ada": "eyJ",
     """rtm publish room:lobby '{"text": "hello"}'""": "1 of 1 acknowledged",
-    "rtm partitions list": "messages:partition:7",
+    "rtm partitions list": "done/s",
     "rtm partitions of room:lobby": "4",
     "rtm workers": "yes",
     "rtm config show": "redis.url",
