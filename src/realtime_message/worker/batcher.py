@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -98,16 +98,35 @@ class Batcher:
 
     def _begin(self) -> None:
         self._cancel_timer()
+        self._fill()
         count = min(len(self._gathered), self._rule.max_messages)
         batch = [self._gathered.popleft() for _ in range(count)]
         self._due_at = self._time() + self._rule.max_wait_seconds
         self.at_work = self._held.run_errand(self._work(batch))
+
+    def _fill(self) -> None:
+        """Take what waits behind what is gathered by now, as far as it fits.
+
+        It was not there when those came, or the batch before was full. Without it, the first
+        messages of all channels could be gathered here, few, while all others wait behind them.
+        """
+        room = self._rule.max_messages - len(self._gathered)
+        if room <= 0:
+            return
+        filled: deque[Delivery] = deque()
+        for lane in _by_channel(self._gathered):
+            following = self._held.lanes.take_following(lane[0], room) if room else []
+            room -= len(following)
+            filled.extend(lane)
+            filled.extend(following)
+        self._gathered = filled
 
     async def _work(self, batch: list[Delivery]) -> None:
         try:
             await self._handle(batch)
         finally:
             self.at_work = None
+            self._fill()
             self._plan()
 
     def _cancel_timer(self) -> None:
@@ -237,7 +256,7 @@ class _Trial:
         self.stopped.add(delivery.message.channel)
 
 
-def _by_channel(batch: Sequence[Delivery]) -> list[list[Delivery]]:
+def _by_channel(batch: Iterable[Delivery]) -> list[list[Delivery]]:
     lanes: dict[str, list[Delivery]] = defaultdict(list)
     for delivery in batch:
         lanes[delivery.message.channel].append(delivery)

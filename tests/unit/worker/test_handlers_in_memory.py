@@ -303,6 +303,20 @@ async def test_messages_are_gathered_for_a_moment() -> None:
 
 
 @in_virtual_time
+async def test_no_batch_waits_while_its_channels_have_more() -> None:
+    """Also when the first messages of many channels came while the batch before was at work."""
+    streams, batches = make_streams(), Batches(max_messages=20, max_wait_seconds=30)
+    for number in range(100):
+        streams.append(f"c:{number // 4}", str(number))
+    worker = RunningWorker(streams, batches.app)
+    await until(lambda: streams.unfinished == 0, 5)
+    assert [len(texts) for texts in batches.calls] == [20] * 5
+    for channel in range(25):
+        assert batches.handled[f"c:{channel}"] == [str(4 * channel + n) for n in range(4)]
+    await worker.stop()
+
+
+@in_virtual_time
 async def test_batch_is_never_larger_than_its_rule() -> None:
     """And a full one does not wait."""
     streams, batches = make_streams(), Batches(max_messages=7, max_wait_seconds=3600)
