@@ -112,14 +112,17 @@ class Wire(asyncio.Protocol):
             else:
                 future.set_exception(error)
 
+        def give_up() -> None:
+            if not future.done():
+                self.drop(f"gave no answer within {timeout_seconds:g} s")
+
         self.send(b"".join([pack(command) for command in commands]), len(commands), on_replies)
+        # A timer of the loop, and no asyncio.timeout: this is done for each read of a worker.
+        timer = self._loop.call_later(timeout_seconds, give_up)
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return await future
-        except TimeoutError:
-            error = self._lost_error(f"gave no answer within {timeout_seconds:g} s")
-            self._end(error)
-            raise error from None
+            return await future
+        finally:
+            timer.cancel()
 
     def drop(self, reason: str) -> None:
         """Cut the connection now; what waits for replies gets StreamsUnavailableError.

@@ -112,9 +112,12 @@ class HeldPartition:
 
     async def wait_for_progress(self, timeout_seconds: float | None = None) -> None:
         """Wait until `wake` was called since the last time, or for so long."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await self._progress.wait()
+        if timeout_seconds is None:
+            await self._progress.wait()
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_seconds):
+                    await self._progress.wait()
         self._progress.clear()
 
     def finish(self, delivery: Delivery) -> None:
