@@ -124,7 +124,8 @@ async def _send(
     idle: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]], number: int
 ) -> None:
     reader, writer = await idle.get()
-    text = f"{time.time_ns()} {'a line of chat ' * 6}"
+    stamp = str(time.time_ns())  # of the right length: the true one is put in last
+    text = f"{stamp} {'a line of chat ' * 6}"
     body = json.dumps(
         {
             "client": "c1",
@@ -138,9 +139,10 @@ async def _send(
         f"Content-Length: {len(body)}\r\nContent-Type: application/json\r\n"
         f"X-Callback-Secret: {SECRET}\r\n\r\n{body}"
     )
+    before, after = (part.encode() for part in request.split(stamp))
     answer = b""
     while b'"result"' not in answer:  # a machine that is too busy costs a resend
-        writer.write(request.encode())
+        writer.write(b"%b%d%b" % (before, time.time_ns(), after))
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         answer = await reader.readexactly(length)
