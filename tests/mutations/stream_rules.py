@@ -28,8 +28,8 @@ STREAM_RULES = (
     Mutation(
         "fence.no_watch",
         "streams/fence.py",
-        '[("WATCH", epoch_key), ("GET", epoch_key)]',
-        '[("PING",), ("GET", epoch_key)]',
+        'pack(("WATCH", epoch_key))',
+        'pack(("PING",))',
         "a worker that was frozen between two reads reads once more after a take-over",
         READER,
         is_short=True,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from realtime_message.errors import StreamsError, StreamsUnavailableError
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.server_errors import RedirectError
-from realtime_message.streams.wire import Wire
+from realtime_message.streams.wire import Wire, pack
 
 #: A longer wait is made of several reads, so that a lost connection is noticed within this time.
 MAX_BLOCK_SECONDS = 30.0
@@ -27,6 +28,9 @@ def id_parts(entry_id: str) -> tuple[int, int]:
 class EntryWaiter:
     """Blocks on one stream.
 
+    A message to an idle worker passes here, so what it brings goes from the connection to whoever
+    waits without a task in between.
+
     Args:
         connector: opens the connection, at the first wait and after each loss.
         stream: the stream's key.
@@ -39,9 +43,13 @@ class EntryWaiter:
         self._stream = stream
         self._grace_seconds = grace_seconds
         self._wire: Wire | None = None
-        #: The blocking read under way. It outlives a wait that is cancelled or runs out: the next
-        #: wait takes it over, so neither costs a connection.
-        self._blocked: asyncio.Task[str | None] | None = None
+        #: Whether a blocking read is under way or brought what nobody has looked at. It outlives a
+        #: wait that is cancelled or runs out: the next wait takes it over, so neither costs a
+        #: connection.
+        self._is_blocked = False
+        self._brought: tuple[list[Any], StreamsUnavailableError | None] | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._silence: asyncio.TimerHandle | None = None
 
     async def wait(self, after: str, timeout_seconds: float) -> bool:
         """Return True once the stream has an entry after the given id, False on time-out.
@@ -53,13 +61,13 @@ class EntryWaiter:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_seconds
         while (remaining := until - loop.time()) > 0:
-            if self._blocked is None:
-                self._blocked = loop.create_task(self._block(after, remaining))
-            done, _ = await asyncio.wait({self._blocked}, timeout=remaining)
-            if not done:
+            if not self._is_blocked:
+                await self._block(after, remaining)
+            if self._brought is None:
+                await self._wait_for_reply(remaining)
+            if self._brought is None:
                 return False
-            finished, self._blocked = self._blocked, None
-            found = finished.result()
+            found = self._found()
             if found is not None and is_after(found, after):
                 return True
         return False
@@ -68,19 +76,49 @@ class EntryWaiter:
         """Close the connection; a wait under way raises StreamsUnavailableError."""
         if self._wire is not None:
             self._wire.close()
-        if self._blocked is not None:
-            self._blocked.cancel()
-            await asyncio.gather(self._blocked, return_exceptions=True)
-            self._blocked = None
 
-    async def _block(self, after: str, timeout_seconds: float) -> str | None:
-        """Return the id of the first entry after the given one, or None if none came in time."""
-        if self._wire is None or not self._wire.is_open:
-            self._wire = await self._connector.connect(self._stream)
+    async def _block(self, after: str, timeout_seconds: float) -> None:
+        """Ask for the first entry after an id, and for an answer only when there is one."""
+        wire = self._wire
+        if wire is None or not wire.is_open:
+            wire = self._wire = await self._connector.connect(self._stream)
         block_seconds = min(timeout_seconds, MAX_BLOCK_SECONDS)
         block_ms = max(1, int(block_seconds * 1000))  # 0 would mean for ever
         command = ("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", self._stream, after)
-        (reply,) = await self._wire.call([command], block_seconds + self._grace_seconds)
+        until_dead = block_seconds + self._grace_seconds
+        self._silence = asyncio.get_running_loop().call_later(
+            until_dead, wire.drop, f"gave no answer within {until_dead:g} s"
+        )
+        self._is_blocked = True
+        wire.send(pack(command), 1, self._came)
+
+    def _came(self, replies: list[Any], error: StreamsUnavailableError | None) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+        self._brought = (replies, error)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def _wait_for_reply(self, timeout_seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        timer = loop.call_later(timeout_seconds, self._go_on)
+        try:
+            await self._waiting
+        finally:
+            timer.cancel()
+            self._waiting = None
+
+    def _found(self) -> str | None:
+        """Return the id of the entry that the read brought, or None if it brought none in time."""
+        assert self._brought is not None and self._wire is not None  # noqa: S101, PT018 - a reply came
+        (replies, error), self._brought, self._is_blocked = self._brought, None, False
+        if error is not None:
+            raise error
+        (reply,) = replies
         if isinstance(reply, RedirectError):
             self._connector.follow(reply, self._wire.address)
         if isinstance(reply, StreamsUnavailableError):

@@ -20,7 +20,9 @@ from realtime_message.errors import LeaseLostError, StreamsError, StreamsUnavail
 from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Lease
 from realtime_message.streams.server_errors import ReadOnlyServerError, RedirectError
-from realtime_message.streams.wire import Command, Wire
+from realtime_message.streams.wire import Command, Wire, pack
+
+_MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
 
 class Fence:
@@ -40,7 +42,7 @@ class Fence:
         self._epoch_key = epoch_key
         self._lease = lease
         self._timeout_seconds = timeout_seconds
-        self._watch: list[Command] = [("WATCH", epoch_key), ("GET", epoch_key)]
+        self._watch = pack(("WATCH", epoch_key)) + pack(("GET", epoch_key))
         self._wire: Wire | None = None
         #: Whether the last GET was ours, and nothing was sent since whose replies are unknown.
         self._is_watching = False
@@ -58,9 +60,8 @@ class Fence:
         async with self._turn:
             wire = await self._watching()
             self._is_watching = False
-            replies = await wire.call(
-                [("MULTI",), *commands, ("EXEC",), *self._watch], self._timeout_seconds
-            )
+            packed = b"".join([_MULTI, *map(pack, commands), _EXEC, self._watch])
+            replies = await wire.exchange(packed, len(commands) + 4, self._timeout_seconds)
             *queued, executed, watched, epoch = replies
             if executed is None:
                 self._check(wire, watched, epoch)
@@ -86,7 +87,7 @@ class Fence:
             self._is_watching = False
             self._wire = await self._connector.connect(self._epoch_key)
         if not self._is_watching:
-            watched, epoch = await self._wire.call(self._watch, self._timeout_seconds)
+            watched, epoch = await self._wire.exchange(self._watch, 2, self._timeout_seconds)
             self._check(self._wire, watched, epoch)
         return self._wire
 

@@ -96,7 +96,17 @@ class Wire(asyncio.Protocol):
         self._transport.write(data)
 
     async def call(self, commands: Sequence[Command], timeout_seconds: float) -> list[Any]:
-        """Send commands and return their replies, error replies among them.
+        """Send commands and return their replies; see `exchange`."""
+        packed = b"".join([pack(command) for command in commands])
+        return await self.exchange(packed, len(commands), timeout_seconds)
+
+    async def exchange(self, data: bytes, expected: int, timeout_seconds: float) -> list[Any]:
+        """Send packed commands and return their replies, error replies among them.
+
+        Args:
+            data: packed commands.
+            expected: how many replies they bring.
+            timeout_seconds: how long these may take.
 
         Raises:
             StreamsUnavailableError: the connection is lost, or the replies took too long, in which
@@ -116,7 +126,7 @@ class Wire(asyncio.Protocol):
             if not future.done():
                 self.drop(f"gave no answer within {timeout_seconds:g} s")
 
-        self.send(b"".join([pack(command) for command in commands]), len(commands), on_replies)
+        self.send(data, expected, on_replies)
         # A timer of the loop, and no asyncio.timeout: this is done for each read of a worker.
         timer = self._loop.call_later(timeout_seconds, give_up)
         try:

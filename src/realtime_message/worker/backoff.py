@@ -34,7 +34,8 @@ async def until_answered(action: Callable[[], Awaitable[T]], **what: object) -> 
         LeaseLostError: the partition is another worker's.
     """
     failures = 0
-    for delay in backoff_delays():
+    delays = backoff_delays()
+    while True:
         try:
             answer = await action()
         except LeaseLostError:
@@ -43,9 +44,8 @@ async def until_answered(action: Callable[[], Awaitable[T]], **what: object) -> 
             failures += 1
             if failures == 1:
                 log.warning("streams.failed", error=str(error), **what)
-            await asyncio.sleep(delay)
+            await asyncio.sleep(next(delays))
         else:
             if failures:
                 log.info("streams.recovered", failures=failures, **what)
             return answer
-    raise AssertionError("backoff_delays has no end")
