@@ -51,9 +51,8 @@ STREAM_RULES = (
         (*READER, *FAULTS),
     ),
     unfenced("entry_retry", "a former owner counts attempts of another's messages", READER),
-    unfenced("entry_dead_letter", "a former owner buries another's messages", READER),
+    unfenced("entry_move", "a former owner buries another's messages, or moves them aside", READER),
     unfenced("pending_claim", "a former owner takes messages back", READER),
-    unfenced("entry_set_aside", "a former owner moves messages aside", PARKED),
     unfenced("channel_park", "a former owner parks channels", PARKED),
     unfenced("channel_unpark", "a former owner lets a parked channel go on", PARKED),
     unfenced("aside_retry", "a former owner counts attempts of what is set aside", PARKED),
@@ -116,7 +115,7 @@ STREAM_RULES = (
     ),
     Mutation(
         "full.dead_letters_block",
-        "streams/lua/entry_dead_letter.lua",
+        "streams/lua/entry_move.lua",
         "#!lua flags=allow-oom\n",
         "",
         "while Redis is full a message that fails stays pending, and nothing behind it is trimmed",
@@ -182,8 +181,8 @@ STREAM_RULES = (
     Mutation(
         "take_over.set_aside_is_pending_again",
         "streams/read.py",
-        '"entry_set_aside", [aside], arguments)\n        self.forget(entry.id)',
-        '"entry_set_aside", [aside], arguments)',
+        '"entry_move", [target], arguments)\n        self.forget(entry.id)',
+        '"entry_move", [target], arguments)',
         "after the group was lost what was set aside is set aside again, behind newer messages",
         FAULTS,
     ),
@@ -205,7 +204,7 @@ STREAM_RULES = (
     ),
     Mutation(
         "dead_letter.not_acknowledged",
-        "streams/lua/entry_dead_letter.lua",
+        "streams/lua/entry_move.lua",
         "redis.call('XACK', stream, group, id)",
         "",
         "a dead letter is handled again by the next owner",
@@ -213,7 +212,7 @@ STREAM_RULES = (
     ),
     Mutation(
         "dead_letter.twice",
-        "streams/lua/entry_dead_letter.lua",
+        "streams/lua/entry_move.lua",
         "if #redis.call('XPENDING', stream, group, id, id, 1) == 0 then",
         "if false then",
         "a repeated call leaves two dead letters of one message",

@@ -137,17 +137,12 @@ class RedisPartitionReader:
 
     async def bury(self, entry: Entry, *, reason: str, error: str, attempts: int) -> None:
         """Move an entry to the dead letters. See contracts.PartitionReader.bury."""
-        given = (self._group, entry.id, entry.payload or b"", reason, error, attempts)
-        arguments = (*given, self._lease.holder)
-        await self._settle("entry_dead_letter", [self._dead_key], arguments)
-        self.forget(entry.id)
+        told = ("reason", reason, "error", error, "attempts", attempts)
+        await self._move(entry, self._dead_key, *told, "worker", self._lease.holder)
 
     async def set_aside(self, channel: str, entry: Entry) -> None:
         """Move an entry to its parked channel's. See contracts.PartitionReader.set_aside."""
-        aside = self._keys.aside(self._lease.partition, channel_digest(channel))
-        arguments = (self._group, entry.id, entry.payload or b"")
-        await self._settle("entry_set_aside", [aside], arguments)
-        self.forget(entry.id)
+        await self._move(entry, self._keys.aside(self._lease.partition, channel_digest(channel)))
 
     def forget(self, entry_id: str) -> None:
         """Note that an entry is pending no more. See contracts.PartitionReader.forget."""
@@ -258,6 +253,12 @@ class RedisPartitionReader:
         if self._read_to != position:
             self._unacknowledged.clear()
         self._report("group_restored", len(self._unacknowledged))
+
+    async def _move(self, entry: Entry, target: str, *told: str | int) -> None:
+        """Move a pending entry to another stream, with more fields."""
+        arguments = (self._group, entry.id, entry.payload or b"", *told)
+        await self._settle("entry_move", [target], arguments)
+        self.forget(entry.id)
 
     async def _settle(
         self, name: str, more_keys: Sequence[str], arguments: Sequence[str | bytes | int]

@@ -1,25 +1,21 @@
 #!lua flags=allow-oom
--- Move a pending entry to the dead letters and acknowledge it.
+-- Move a pending entry to another stream and acknowledge it: to the dead letters, or aside.
 --
 -- KEYS[1] stream  the partition's stream
 -- KEYS[2] epoch   string: the epoch of the last take; the fence
--- KEYS[3] dead    stream: the partition's dead letters
+-- KEYS[3] target  stream: where it goes, such as the partition's dead letters; may be absent
 -- ARGV[1] held_epoch  integer: the epoch under which we hold the lease
 -- ARGV[2] group       text
 -- ARGV[3] id          entry id
 -- ARGV[4] payload     bytes: what to keep if the entry was deleted meanwhile
--- ARGV[5] reason      text: which rule gave it up
--- ARGV[6] error       text: what went wrong at the last attempt
--- ARGV[7] attempts    integer: how many there were
--- ARGV[8] worker      text: who gave it up
+-- ARGV[5…] more        text: fields and values in turn, kept beside the entry and its id
 --
--- Reply: the dead letter's id; an empty text if the entry is not pending (it was buried or
--- acknowledged before); nil if the epoch has moved.
+-- Reply: its new id; an empty text if the entry is not pending (it was moved or acknowledged
+-- before); nil if the epoch has moved.
 -- Errors: NOGROUP; READONLY and others that refuse writes, before anything is written.
 
-local stream, epoch, dead = KEYS[1], KEYS[2], KEYS[3]
+local stream, epoch, target = KEYS[1], KEYS[2], KEYS[3]
 local held_epoch, group, id, payload = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local reason, error_text, attempts, worker = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
 -- Lua cannot hand on more in one call. Nobody writes so many fields but by mistake.
 local MAX_PARTS = 6000
@@ -51,10 +47,11 @@ local fields = found and found[2] or {'payload', payload}
 if #fields > MAX_PARTS then
   fields = shortened(fields)
 end
-for _, part in ipairs({'entry_id', id, 'reason', reason, 'error', error_text, 'attempts', attempts,
-  'worker', worker}) do
-  fields[#fields + 1] = part
+fields[#fields + 1] = 'entry_id'
+fields[#fields + 1] = id
+for i = 5, #ARGV do
+  fields[#fields + 1] = ARGV[i]
 end
-local dead_id = redis.call('XADD', dead, '*', unpack(fields))
+local new_id = redis.call('XADD', target, '*', unpack(fields))
 redis.call('XACK', stream, group, id)
-return dead_id
+return new_id
