@@ -49,7 +49,6 @@ class EntryWaiter:
         self._is_blocked = False
         self._brought: tuple[list[Any], StreamsUnavailableError | None] | None = None
         self._waiting: asyncio.Future[None] | None = None
-        self._silence: asyncio.TimerHandle | None = None
 
     async def wait(self, after: str, timeout_seconds: float) -> bool:
         """Return True once the stream has an entry after the given id, False on time-out.
@@ -85,16 +84,10 @@ class EntryWaiter:
         block_seconds = min(timeout_seconds, MAX_BLOCK_SECONDS)
         block_ms = max(1, int(block_seconds * 1000))  # 0 would mean for ever
         command = ("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", self._stream, after)
-        until_dead = block_seconds + self._grace_seconds
-        self._silence = asyncio.get_running_loop().call_later(
-            until_dead, wire.drop, f"gave no answer within {until_dead:g} s"
-        )
         self._is_blocked = True
-        wire.send(pack(command), 1, self._came)
+        wire.send_within(block_seconds + self._grace_seconds, pack(command), 1, self._came)
 
     def _came(self, replies: list[Any], error: StreamsUnavailableError | None) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
         self._brought = (replies, error)
         self._go_on()
 

@@ -95,6 +95,27 @@ class Wire(asyncio.Protocol):
         self._exchanges.append(_Exchange(expected, on_replies))
         self._transport.write(data)
 
+    def send_within(
+        self, timeout_seconds: float, data: bytes, expected: int, on_replies: OnReplies
+    ) -> asyncio.TimerHandle:
+        """Write commands as `send` does; the connection is dropped if the replies take too long.
+
+        By a timer of the loop, and no asyncio.timeout: this is done for each read of a worker.
+
+        Returns:
+            The timer, to be cancelled by who waits no more.
+        """
+        timer = self._loop.call_later(
+            timeout_seconds, self.drop, f"gave no answer within {timeout_seconds:g} s"
+        )
+
+        def replied(replies: list[Any], error: StreamsUnavailableError | None) -> None:
+            timer.cancel()
+            on_replies(replies, error)
+
+        self.send(data, expected, replied)
+        return timer
+
     async def call(self, commands: Sequence[Command], timeout_seconds: float) -> list[Any]:
         """Send commands and return their replies; see `exchange`."""
         packed = b"".join([pack(command) for command in commands])
@@ -122,13 +143,7 @@ class Wire(asyncio.Protocol):
             else:
                 future.set_exception(error)
 
-        def give_up() -> None:
-            if not future.done():
-                self.drop(f"gave no answer within {timeout_seconds:g} s")
-
-        self.send(data, expected, on_replies)
-        # A timer of the loop, and no asyncio.timeout: this is done for each read of a worker.
-        timer = self._loop.call_later(timeout_seconds, give_up)
+        timer = self.send_within(timeout_seconds, data, expected, on_replies)
         try:
             return await future
         finally:
