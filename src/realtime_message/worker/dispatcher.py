@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Literal, Protocol
 
@@ -28,9 +27,6 @@ _MAX_NAMED = 100
 # How many deliveries are handled without giving way to the rest of the event loop: timers, reads,
 # renewals. At some µs each this is well under a millisecond.
 _BEFORE_GIVING_WAY = 64
-
-
-_Settle = Callable[[Delivery, BaseException | None, float], Delivery | None]
 
 
 class Pool(Protocol):
@@ -70,8 +66,6 @@ class Dispatcher:
         self._find = handlers.find
         self._running = running
         self._settler = settler
-        # It returns None, always: stored, that says without a further step that all is settled.
-        self._settle: _Settle = settler.settle
         self._unhandled = unhandled
         self._clock = clock
         self._named: set[str] = set()
@@ -102,8 +96,7 @@ class Dispatcher:
                 if handler is None:
                     continue
                 held = delivery.held
-                began_at = now
-                calls[delivery] = (task, handler, began_at)
+                calls[delivery] = (task, handler, now)
                 if not running.is_watched:
                     running.watch()
                 held.handling += 1
@@ -119,8 +112,9 @@ class Dispatcher:
                     held.handling -= 1
                     if held.is_draining:
                         held.wake()  # the drain may wait for this
-                now = clock()  # when the next one begins, too: nothing is waited for until then
-                delivery = self._settle(delivery, error, now - began_at)
+                began_at, now = now, clock()  # the next one begins now: until then nothing waits
+                self._settler.settle(delivery, error, now - began_at)
+                delivery = None  # nothing is in hand
                 if copy_context() != pristine or task.cancelling():
                     return False
         except BaseException as defect:  # noqa: BLE001 - raised again by `_meet`
