@@ -53,7 +53,7 @@ def table_lines(
         rows: their cells.
         width: of the terminal; None for as wide as it takes.
     """
-    shown = [[_one_line("-" if cell is None else str(cell)) for cell in row] for row in rows]
+    shown = [[one_line("-" if cell is None else str(cell)) for cell in row] for row in rows]
     table = [list(columns), *shown]
     widths = [max(_cells(row[index]) for row in table) for index in range(len(columns))]
     is_number = [
@@ -73,7 +73,8 @@ def table_lines(
     return lines
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text with escapes in place of what would move or colour a terminal's cursor."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -17,7 +17,7 @@ from realtime_message.cli.gateway_access import (
     require_name,
 )
 from realtime_message.cli.options import ConfigOption, JsonOption, SetOption, effective_settings
-from realtime_message.cli.output import print_json_line
+from realtime_message.cli.output import one_line, print_json_line
 
 if TYPE_CHECKING:
     from realtime_message.client.subscriber import Publication
@@ -84,5 +84,4 @@ def _line(publication: Publication) -> str:
             text = data["text"]
     if text is None:
         text = msgspec.json.encode(data).decode()
-    line = f"{publication.channel}  {sender + ': ' if sender else ''}{text}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return one_line(f"{publication.channel}  {sender + ': ' if sender else ''}{text}")
