@@ -312,16 +312,21 @@ def test_redis_that_is_not_there(processes) -> None:
     assert service.wait() == 3
 
 
+def impatient_processes(server: ValkeyServer) -> CallbackProcesses:
+    """Return two processes that wait only for a moment for a Redis that is not there."""
+    return CallbackProcesses(
+        server.url,
+        unique_prefix(),
+        processes=2,
+        environment={"RTM_REDIS__STARTUP_TIMEOUT_SECONDS": "0.2"},
+    )
+
+
 def test_a_process_that_dies_while_redis_is_away_is_replaced_later() -> None:
     """The other one goes on meanwhile, however often the replacement cannot start."""
     with (
         ValkeyServer() as server,
-        CallbackProcesses(
-            server.url,
-            unique_prefix(),
-            processes=2,
-            environment={"RTM_REDIS__STARTUP_TIMEOUT_SECONDS": "0.2"},
-        ) as service,
+        impatient_processes(server) as service,
     ):
         killed, other = wait_for_children(service, lambda children: len(children) == 2)
         server.kill()
@@ -339,12 +344,7 @@ def test_processes_that_all_die_while_redis_is_away_end_the_service() -> None:
     """Nobody would answer: whoever started it is told, and may start it anew."""
     with (
         ValkeyServer() as server,
-        CallbackProcesses(
-            server.url,
-            unique_prefix(),
-            processes=2,
-            environment={"RTM_REDIS__STARTUP_TIMEOUT_SECONDS": "0.2"},
-        ) as service,
+        impatient_processes(server) as service,
     ):
         children = wait_for_children(service, lambda children: len(children) == 2)
         server.kill()

@@ -14,6 +14,7 @@ from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.running_worker import RunningWorker
 from realtime_message.testing.virtual_time import in_virtual_time, run_in_virtual_time, until
 from realtime_message.worker.settle import Settler
+from support.either_way import app_of
 
 
 class UnreadableError(Exception):
@@ -57,25 +58,15 @@ def test_odd_error_is_an_attempt_and_then_a_dead_letter(kind: str, is_batch: boo
 
     async def check() -> None:
         streams = MemoryStreams(1, asyncio.get_running_loop().time)
-        app, seen = App(), []
+        seen = []
 
-        def look(message: Message) -> None:
-            if message.text == "odd":
-                raise make_error()
-            seen.append(message.text)
-
-        async def handle(message: Message) -> None:
-            look(message)
-
-        async def handle_batch(messages: list[Message]) -> None:
+        async def handle(messages: list[Message]) -> None:
             for message in messages:
-                look(message)
+                if message.text == "odd":
+                    raise make_error()
+                seen.append(message.text)
 
-        if is_batch:
-            app.on_batch(max_wait_seconds=0)(handle_batch)
-        else:
-            app.on_message()(handle)
-        worker = RunningWorker(streams, app, max_attempts=2)
+        worker = RunningWorker(streams, app_of(handle, is_batch=is_batch), max_attempts=2)
         streams.append("a", "odd")
         streams.append("a", "next")
         await until(lambda: streams.unfinished == 0)
@@ -127,22 +118,15 @@ def test_rare_end_is_a_failure_like_others(kind: str, is_batch: bool) -> None:
 
     async def check() -> None:
         streams = MemoryStreams(1, asyncio.get_running_loop().time)
-        app, seen, attempts = App(), [], []
+        seen, attempts = [], []
 
-        async def handle_batch(messages: list[Message]) -> None:
+        async def handle(messages: list[Message]) -> None:
             attempts.append([message.text for message in messages])
             if len(attempts) == 1:
                 await RARE[kind]()
             seen.extend(message.text for message in messages)
 
-        async def handle(message: Message) -> None:
-            await handle_batch([message])
-
-        if is_batch:
-            app.on_batch(max_wait_seconds=0)(handle_batch)
-        else:
-            app.on_message()(handle)
-        worker = RunningWorker(streams, app)
+        worker = RunningWorker(streams, app_of(handle, is_batch=is_batch))
         for text in ("1", "2", "3"):
             streams.append("a", text)
         await until(lambda: streams.unfinished == 0, 5)
@@ -159,20 +143,14 @@ def test_rare_end_is_a_failure_like_others(kind: str, is_batch: bool) -> None:
 async def test_panic_in_a_thread_is_a_failure_like_others(is_batch: bool) -> None:
     """It reaches the worker, and ends neither the thread nor the worker."""
     streams = MemoryStreams(1)
-    app, attempts = App(), []
+    attempts = []
 
-    def handle(_message: Message) -> None:
+    def handle(_messages: list[Message]) -> None:
         attempts.append(1)
         if len(attempts) == 1:
             raise PanicError("in Rust")
 
-    def handle_batch(_messages: list[Message]) -> None:
-        handle(None)
-
-    if is_batch:
-        app.on_batch(max_wait_seconds=0)(handle_batch)
-    else:
-        app.on_message()(handle)
+    app = app_of(handle, is_batch=is_batch)
     worker = RunningWorker(streams, app, backoff_initial_seconds=0.01)
     streams.append("a")
     await until(lambda: streams.unfinished == 0, 10)
@@ -229,19 +207,13 @@ def test_message_at_which_we_fail_is_given_up_in_the_end(
 
     async def check() -> None:
         streams = MemoryStreams(1, asyncio.get_running_loop().time)
-        app, calls = App(), []
+        calls = []
 
-        async def handle(_message: Message) -> None:
+        async def handle(_messages: list[Message]) -> None:
             calls.append(1)
             raise ValueError("poison")
 
-        async def handle_batch(_messages: list[Message]) -> None:
-            await handle(None)
-
-        if is_batch:
-            app.on_batch(max_wait_seconds=0)(handle_batch)
-        else:
-            app.on_message()(handle)
+        app = app_of(handle, is_batch=is_batch)
         streams.append("a", "poison")
         for number in range(8):
             worker = RunningWorker(streams, app, f"w{number}", max_attempts=3, lease_seconds=1)

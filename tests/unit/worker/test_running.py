@@ -14,6 +14,7 @@ from realtime_message.testing.memory.streams import MemoryStreams
 from realtime_message.testing.running_worker import RunningWorker
 from realtime_message.testing.virtual_time import in_virtual_time, until
 from realtime_message.worker import running
+from support.either_way import app_of
 
 
 @in_virtual_time
@@ -123,20 +124,13 @@ async def test_thread_over_its_limit_is_named_and_waited_for(
 async def test_partition_is_not_handed_over_while_a_thread_is_at_work(is_batch: bool) -> None:
     """The drain waits; in the end it leaves without a release, so that nobody begins the same."""
     streams = MemoryStreams(1)
-    app = App()
     go_on, begun = threading.Event(), threading.Event()
 
-    def handle(_message: Message) -> None:
+    def handle(_messages: list[Message]) -> None:
         begun.set()
         go_on.wait(30)
 
-    def handle_batch(_messages: list[Message]) -> None:
-        handle(None)
-
-    if is_batch:
-        app.on_batch(max_wait_seconds=0)(handle_batch)
-    else:
-        app.on_message()(handle)
+    app = app_of(handle, is_batch=is_batch)
     worker = RunningWorker(streams, app, drain_timeout_seconds=0.1)
     streams.append("a", "slow")
     await until(begun.is_set)
@@ -187,21 +181,14 @@ async def test_handler_that_outlives_its_lease_for_ever_ends_the_worker() -> Non
 async def test_thread_that_outlives_its_lease_is_waited_for(is_batch: bool) -> None:
     """The worker that gets the partition back does not begin the same beside itself."""
     streams = MemoryStreams(1)
-    app, begun = App(), []
+    begun = []
     go_on = threading.Event()
 
-    def handle(_message: Message) -> None:
+    def handle(_messages: list[Message]) -> None:
         begun.append(1)
         go_on.wait(30)
 
-    def handle_batch(_messages: list[Message]) -> None:
-        handle(None)
-
-    if is_batch:
-        app.on_batch(max_wait_seconds=0)(handle_batch)
-    else:
-        app.on_message()(handle)
-    worker = RunningWorker(streams, app)
+    worker = RunningWorker(streams, app_of(handle, is_batch=is_batch))
     streams.append("a")
     await until(lambda: begun == [1])
     (held,) = worker.worker.ownership.held()
