@@ -30,7 +30,8 @@ def http_ok(
                     writer.write(request)
                     status = await reader.readline()
                 finally:
-                    writer.close()
+                    # No leave is taken, as TLS would: one that does not answer would be waited for.
+                    writer.transport.abort()
         except (OSError, TimeoutError):
             return False
         return status.split(b" ")[1:2] == [b"200"]

@@ -47,6 +47,7 @@ class Dialer:
             socket_timeout=None,
             socket_connect_timeout=timeout_seconds,
             health_check_interval=0,
+            redis_connect_func=_log_in,
         )
 
     async def dial(self, address: Address) -> Wire:
@@ -90,3 +91,18 @@ class Dialer:
             return connection
         place = {"host": address.host, "port": address.port}
         return self._pool.connection_class(**{**self._pool.connection_kwargs, **place})
+
+
+async def _log_in(connection: AbstractConnection) -> None:
+    """Do what redis-py does first, and cut the connection if that fails.
+
+    redis-py would take leave of a server with TLS, and with one that does not answer the socket
+    would stay open until asyncio gives that up.
+    """
+    assert connection._writer is not None, "the connection is not open"  # noqa: S101, SLF001 - as in Wire
+    transport = connection._writer.transport  # noqa: SLF001 - as in Wire
+    try:
+        await connection.on_connect()
+    except BaseException:
+        transport.abort()
+        raise
