@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
+import msgspec
+
 from realtime_message.errors import LeaseLostError, StreamsError
 from realtime_message.streams.contracts import Entry
 from realtime_message.streams.layout_view import LayoutView
@@ -74,12 +76,21 @@ class Gate:
     async def _pass(self) -> Sequence[Entry]:
         marker, *behind = self._beyond
         view = await self._watch.view()
+        if marker.generation > view.last_generation:
+            view = await self._watch.view(is_new=True)
+            if marker.generation > view.last_generation:
+                # What no resize has given out is another writer's: a dead letter, as all of that.
+                behind = [msgspec.structs.replace(marker, generation=0), *behind]
+                return self._opened(marker, behind)
         if view.generation < marker.generation:
             raise _Closed  # it may still be given up; until then nothing is behind the marker
         if view.generation > marker.generation:
             self._held.committer.finish(marker.id)  # of one that was given up, or is long over
         else:
             await self._take_part(marker, view)
+        return self._opened(marker, behind)
+
+    def _opened(self, marker: Entry, behind: Sequence[Entry]) -> Sequence[Entry]:
         self._beyond = ()
         self._held.is_at_gate = False
         log.info("gate.opened", partition=self._held.number, generation=marker.generation)

@@ -52,11 +52,18 @@ class ResizeWatch:
         self._seeing_through: asyncio.Task[None] | None = None
         self._is_failing = False
 
-    async def view(self) -> LayoutView:
-        """Return the layout as it was a moment ago at most. Raises StreamsError."""
+    async def view(self, *, is_new: bool = False) -> LayoutView:
+        """Return the layout as it was a moment ago at most, or as it is now.
+
+        Args:
+            is_new: whether it must be read after this was called.
+
+        Raises:
+            StreamsError: the streams did not answer.
+        """
         async with self._asking:
             now = self._clock()
-            if self._view is None or now - self._asked_at >= _FRESH_SECONDS:
+            if is_new or self._view is None or now - self._asked_at >= _FRESH_SECONDS:
                 self._view = await self._store.read()
                 self._asked_at = now
             return self._view

@@ -27,7 +27,11 @@ class Site:
         self.reader = self.committer = self.parking = self
         self.is_draining = self.has_work = self.is_at_gate = False
         self.layout = LayoutView(
-            partition_count=3, previous_count=2, generation=7, phase=Phase.draining
+            partition_count=3,
+            previous_count=2,
+            generation=7,
+            last_generation=7,
+            phase=Phase.draining,
         )
         self.not_drained = {0, 1}
         self.notes = 0
@@ -120,11 +124,34 @@ async def test_marker_of_a_resize_that_may_be_given_up_is_waited_for(
     site: Site, gate: Gate
 ) -> None:
     """It means something once the layout is of its generation, and nothing once that is over."""
-    site.layout = LayoutView(partition_count=2, generation=6, phase=Phase.sealing)
+    site.layout = LayoutView(
+        partition_count=2, generation=6, last_generation=7, phase=Phase.sealing
+    )
     assert await gate.pass_through() == ()
-    site.layout = LayoutView(partition_count=2, generation=8)
+    site.layout = LayoutView(partition_count=2, generation=8, last_generation=8)
     assert await gate.pass_through() == [BEHIND]
     assert (site.opened, site.forgotten) == ([], ["5-0"])
+
+
+async def test_number_that_no_resize_has_given_out_holds_nothing_back(
+    site: Site, gate: Gate
+) -> None:
+    """It is another writer's: an entry without a payload, which becomes a dead letter."""
+    site.layout = LayoutView(partition_count=2, generation=6, last_generation=6)
+    assert await gate.pass_through() == [Entry("5-0", None), BEHIND]
+    assert (site.opened, site.forgotten, gate.is_closed) == ([], [], False)
+
+
+async def test_marker_of_a_resize_that_began_a_moment_ago_is_known(site: Site) -> None:
+    """What was read just before it began does not count."""
+    watch = ResizeWatch(Store(site), lambda: 0.0, pytest.fail)
+    begun, site.layout = site.layout, LayoutView(partition_count=2, generation=6, last_generation=6)
+    gate = Gate(site, site, watch)
+    assert await watch.view() == site.layout
+    site.layout = begun
+    gate.close([MARKER, BEHIND], is_fresh=True)
+    assert await gate.pass_through() == ()
+    assert gate.is_closed
 
 
 async def test_note_that_the_server_lost_is_written_again(site: Site, gate: Gate) -> None:
