@@ -57,7 +57,7 @@ def list_(
     ]
     print_table((*columns, "owner"), rows)
     if not layout.is_stable:
-        from realtime_message.cli.resizing import resize_sentence  # noqa: PLC0415 - as above
+        from realtime_message.streams.layout_view import resize_sentence  # noqa: PLC0415 - as above
 
         print(resize_sentence(layout))
 

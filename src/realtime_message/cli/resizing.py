@@ -9,7 +9,7 @@ from realtime_message.cli.streams_access import look
 from realtime_message.errors import EXIT_FAILED
 from realtime_message.settings import LoadedSettings
 from realtime_message.streams import Streams
-from realtime_message.streams.layout_view import LayoutView, Phase
+from realtime_message.streams.layout_view import LayoutView, resize_sentence
 from realtime_message.streams.resize_plan import ResizePlan
 from realtime_message.streams.resize_run import Progress, ResizeRun
 
@@ -51,20 +51,6 @@ def run_undo(loaded: LoadedSettings, *, as_json: bool) -> None:
         return await ResizeRun(streams.resizer, streams.planner, lambda _: None).undo()
 
     _print_end(look(loaded, run), as_json=as_json)
-
-
-def resize_sentence(layout: LayoutView) -> str:
-    """Say how far a resize is that is under way."""
-    if layout.phase is Phase.draining:
-        return (
-            f"resize from {layout.previous_count} to {layout.partition_count}: workers finish what "
-            "was published before it"
-        )
-    after = layout.target_count or layout.partition_count
-    return (
-        f"resize to {after}: {layout.phase.value} for {layout.standing_seconds:.1f} s, publishers "
-        "wait; run it again to carry it on"
-    )
 
 
 def _sentence(progress: Progress) -> str:

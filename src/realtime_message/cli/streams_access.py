@@ -7,17 +7,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from realtime_message.errors import StreamsError, StreamsUnavailableError
-from realtime_message.redis_url import parse_redis_url
+from realtime_message.errors import StreamsError
 from realtime_message.settings import LoadedSettings
 from realtime_message.streams import Streams
-from realtime_message.streams.server_errors import LoginRefusedError, login_refused, unreachable
+from realtime_message.streams.server_errors import explained
 from realtime_message.telemetry.logs import configure_command_logging
 
 T = TypeVar("T")
-
-# Others tell what became of a write.
-_ABOUT_THE_SERVER = ("Redis ", "no Sentinel ")
 
 
 def look(loaded: LoadedSettings, view: Callable[[Streams], Awaitable[T]]) -> T:
@@ -52,14 +48,9 @@ def stored_partition_count(loaded: LoadedSettings) -> int:
 
 async def _viewed(loaded: LoadedSettings, view: Callable[[Streams], Awaitable[T]]) -> T:
     streams = Streams(loaded.settings.redis)
-    where = parse_redis_url(loaded.settings.redis.url).shown
     try:
         return await view(streams)
-    except LoginRefusedError as error:
-        raise LoginRefusedError(login_refused(error, where)) from None
-    except StreamsUnavailableError as error:
-        if not str(error).startswith(_ABOUT_THE_SERVER):
-            raise
-        raise StreamsUnavailableError(unreachable(error, where)) from None
+    except StreamsError as error:
+        raise explained(error, streams.where) from None
     finally:
         await streams.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,10 +82,39 @@ class FlowMeter:
         if seconds > 0:
             await asyncio.sleep(seconds)
             last = await self.counts()
-        return [
-            await self._view(partition, before, after)
-            for partition, (before, after) in enumerate(zip(first, last, strict=True))
-        ]
+        return await self.views(first, last)
+
+    async def views(
+        self, before: Sequence[FlowCount | None], after: Sequence[FlowCount | None]
+    ) -> list[FlowView]:
+        """Return what moved between two looks, and how long the oldest message has waited.
+
+        Asks for the first unread entry of those partitions that have one and nothing pending, in
+        one round trip.
+
+        Args:
+            before: the counters of the earlier look; without those of a partition no rate of it.
+            after: the counters of the later look.
+
+        Raises:
+            StreamsError: the server did not answer, or refused.
+        """
+        oldest = await self._oldest_ids(after)
+        views = []
+        for partition, now in enumerate(after):
+            then = before[partition] if partition < len(before) else None
+            appended, handled = _rates(then, now)
+            first = oldest.get(partition)
+            waited = max(0.0, now.at - id_parts(first)[0] / 1000) if now and first else None
+            views.append(
+                FlowView(
+                    partition=partition,
+                    oldest_seconds=waited,
+                    appended_per_second=appended,
+                    handled_per_second=handled,
+                )
+            )
+        return views
 
     async def counts(self) -> list[FlowCount | None]:
         """Return each partition's counters, in one round trip.
@@ -110,34 +140,35 @@ class FlowMeter:
             for partition in range(count)
         ]
 
-    async def _view(
-        self, partition: int, before: FlowCount | None, after: FlowCount | None
-    ) -> FlowView:
-        appended = handled = oldest = None
-        if before and after:
-            passed = after.at - before.at
-            if passed > 0:
-                appended = max(0, after.added - before.added) / passed
-                if before.read is not None and after.read is not None:
-                    done = after.read - after.pending - (before.read - before.pending)
-                    handled = max(0, done) / passed
-            oldest = await self._oldest_seconds(partition, after)
-        return FlowView(
-            partition=partition,
-            oldest_seconds=oldest,
-            appended_per_second=appended,
-            handled_per_second=handled,
+    async def _oldest_ids(self, counts: Sequence[FlowCount | None]) -> dict[int, str]:
+        """Return the id of each partition's oldest entry that is not handled, if there is one."""
+        present = [(partition, count) for partition, count in enumerate(counts) if count]
+        oldest = {p: count.oldest_pending for p, count in present if count.oldest_pending}
+        unread = [
+            (partition, count)
+            for partition, count in present
+            if partition not in oldest and count.read != count.added
+        ]
+        replies = await self._session.run_all(
+            *[
+                ("XRANGE", self._keys.stream(p), f"({count.last_read}", "+", "COUNT", 1)
+                for p, count in unread
+            ]
         )
+        found = zip(unread, replies, strict=True)
+        return oldest | {p: rows[0][0].decode() for (p, _), rows in found if rows}
 
-    async def _oldest_seconds(self, partition: int, count: FlowCount) -> float | None:
-        oldest = count.oldest_pending
-        if oldest is None:
-            stream = self._keys.stream(partition)
-            rows = await self._session.run("XRANGE", stream, f"({count.last_read}", "+", "COUNT", 1)
-            if not rows:
-                return None
-            oldest = rows[0][0].decode()
-        return max(0.0, count.at - id_parts(oldest)[0] / 1000)
+
+def _rates(before: FlowCount | None, after: FlowCount | None) -> tuple[float | None, float | None]:
+    """Return entries that came and that were handled per second, where it can be told."""
+    passed = after.at - before.at if before and after else 0.0
+    if before is None or after is None or passed <= 0:
+        return None, None
+    appended = max(0, after.added - before.added) / passed
+    if before.read is None or after.read is None:
+        return appended, None
+    done = after.read - after.pending - (before.read - before.pending)
+    return appended, max(0, done) / passed
 
 
 def _count(group_name: str, replies: list[Any]) -> FlowCount | None:

@@ -90,6 +90,18 @@ class LoadView(msgspec.Struct, frozen=True, kw_only=True):
     memory_share: float | None
 
 
+class MemoryView(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory of the servers.
+
+    Attributes:
+        used_bytes: what all that take writes use together; None without the right to see it.
+        share: as in LoadView.
+    """
+
+    used_bytes: int | None
+    share: float | None
+
+
 class Inspector:
     """Shows the state of one prefix.
 
@@ -137,7 +149,7 @@ class Inspector:
                 self._unhandled(partition, *replies[partition * 2 : partition * 2 + 2])
                 for partition in range(count)
             ],
-            memory_share=await self._largest_memory_share(),
+            memory_share=(await self.memory()).share,
         )
 
     async def spread(self) -> dict[str, int]:
@@ -156,15 +168,20 @@ class Inspector:
         )
         return member_view(_value(members), _value(stored))
 
-    async def _largest_memory_share(self) -> float | None:
+    async def memory(self) -> MemoryView:
+        """Return what the servers use of their memory, one command each. Raises StreamsError."""
         answers = await asyncio.gather(
             *(
                 self._session.call_at(place, ("INFO", "memory"))
                 for place in await self._session.masters()
             )
         )
-        shares = [_memory_share(information) for (information,) in answers]
-        return max((share for share in shares if share is not None), default=None)
+        told = [fields for (reply,) in answers if (fields := _memory_fields(reply)) is not None]
+        shares = [share for fields in told if (share := _memory_share(fields)) is not None]
+        return MemoryView(
+            used_bytes=sum(int(fields.get("used_memory", 0)) for fields in told) if told else None,
+            share=max(shares, default=None),
+        )
 
     def _partition(self, partition: int, replies: list[Any]) -> PartitionView:
         length, groups, lease, ttl_ms, dead_letters = replies
@@ -204,14 +221,15 @@ def _groups(reply: Any) -> list[GroupView]:
     return [_group(flat) for flat in _value(reply)]
 
 
-def _memory_share(information: Any) -> float | None:
+def _memory_fields(reply: Any) -> dict[str, str] | None:
+    return None if isinstance(reply, CommandForbiddenError) else information_fields(_value(reply))
+
+
+def _memory_share(fields: dict[str, str]) -> float | None:
     """Return the share of maxmemory that INFO tells.
 
     What the server does not count (buffers of replicas and of the append-only file) is left out.
     """
-    if isinstance(information, CommandForbiddenError):
-        return None
-    fields = information_fields(_value(information))
     maximum = int(fields.get("maxmemory", 0))
     if not maximum:
         return None

@@ -133,3 +133,17 @@ def former_counts_text(view: LayoutView, new_count: int) -> str:
     former[view.partition_count] = view.read_at
     former.pop(new_count, None)
     return " ".join(f"{count}@{ended_at * 1000:.0f}" for count, ended_at in sorted(former.items()))
+
+
+def resize_sentence(layout: LayoutView) -> str:
+    """Say how far a resize is that is under way."""
+    if layout.phase is Phase.draining:
+        return (
+            f"resize from {layout.previous_count} to {layout.partition_count}: workers finish what "
+            "was published before it"
+        )
+    after = layout.target_count or layout.partition_count
+    return (
+        f"resize to {after}: {layout.phase.value} for {layout.standing_seconds:.1f} s, publishers "
+        "wait; run it again to carry it on"
+    )

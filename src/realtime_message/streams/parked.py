@@ -8,7 +8,7 @@ last, and lets the channel go on when nothing is left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -19,7 +19,7 @@ from realtime_message.streams.fenced_script import run_fenced
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.session import Session
-from realtime_message.streams.wire import pair_up
+from realtime_message.streams.wire import Command, pair_up
 
 _PARKED, _RESUMING = 1, 2
 
@@ -52,9 +52,34 @@ def channel_digest(channel: str) -> str:
 
 async def read_states(session: Session, key: str) -> dict[str, bool]:
     """Return the parked channels of a partition, each with whether it is being resumed."""
-    flat = await session.run("ZRANGE", key, 0, -1, "WITHSCORES")
+    return _states(await session.run("ZRANGE", key, 0, -1, "WITHSCORES"))
+
+
+def _states(flat: Sequence[bytes]) -> dict[str, bool]:
     pairs = zip(flat[::2], flat[1::2], strict=True)
     return {name.decode(): int(score) == _RESUMING for name, score in pairs}
+
+
+def _channels(
+    partition: int,
+    states: Mapping[str, bool],
+    notes: Sequence[bytes | None],
+    counts: Sequence[int],
+) -> list[ParkedChannel]:
+    shown = []
+    for (name, is_resuming), note, count in zip(states.items(), notes, counts, strict=True):
+        since_ms, _, reason = (note or b"").decode(errors="replace").partition(" ")
+        shown.append(
+            ParkedChannel(
+                channel=name,
+                partition=partition,
+                is_resuming=is_resuming,
+                entry_count=int(count),
+                parked_at=int(since_ms) / 1000 if since_ms else None,
+                reason=reason,
+            )
+        )
+    return sorted(shown, key=lambda parked: parked.channel)
 
 
 class RedisParkedChannels:
@@ -71,37 +96,55 @@ class RedisParkedChannels:
         self._keys = keys
         self._layout = layout
 
-    async def list_all(self) -> list[ParkedChannel]:
-        """Return the parked channels of all partitions. Raises StreamsError."""
-        return [
-            channel
-            for partition in range(self._layout.view.covered_count)
-            for channel in await self.list_parked(partition)
-        ]
+    async def list_all(self, limit: int | None = None) -> list[ParkedChannel]:
+        """Return the parked channels of all partitions, in two round trips. Raises StreamsError.
+
+        Args:
+            limit: at most so many; None for all.
+        """
+        partitions = range(self._layout.view.covered_count)
+        last = -1 if limit is None else max(limit, 1) - 1
+        replies = await self._session.run_all(
+            *[("ZRANGE", self._keys.parked(p), 0, last, "WITHSCORES") for p in partitions]
+        )
+        left = limit
+        states: dict[int, dict[str, bool]] = {}
+        for partition, flat in zip(partitions, replies, strict=True):
+            states[partition] = dict(list(_states(flat).items())[:left])
+            left = None if left is None else left - len(states[partition])
+        return await self._listed(states)
 
     async def list_parked(self, partition: int) -> list[ParkedChannel]:
         """Return the parked channels of a partition by name. Raises StreamsError."""
-        states = await read_states(self._session, self._keys.parked(partition))
-        if not states:
-            return []
-        notes, *counts = await self._session.run_all(
-            ("HMGET", self._keys.parked_notes(partition), *states),
-            *[("XLEN", self._keys.aside(partition, channel_digest(name))) for name in states],
+        return await self._listed(
+            {partition: await read_states(self._session, self._keys.parked(partition))}
         )
-        shown = []
-        for (name, is_resuming), note, count in zip(states.items(), notes, counts, strict=True):
-            since_ms, _, reason = (note or b"").decode(errors="replace").partition(" ")
-            shown.append(
-                ParkedChannel(
-                    channel=name,
-                    partition=partition,
-                    is_resuming=is_resuming,
-                    entry_count=int(count),
-                    parked_at=int(since_ms) / 1000 if since_ms else None,
-                    reason=reason,
-                )
+
+    async def _listed(self, states: dict[int, dict[str, bool]]) -> list[ParkedChannel]:
+        """Return parked channels with what is noted of each; partitions keep their order."""
+        some = {partition: names for partition, names in states.items() if names}
+        replies = iter(
+            await self._session.run_all(
+                *[
+                    command
+                    for partition, names in some.items()
+                    for command in self._note_commands(partition, names)
+                ]
             )
-        return sorted(shown, key=lambda parked: parked.channel)
+        )
+        return [
+            channel
+            for partition, names in some.items()
+            for channel in _channels(
+                partition, names, next(replies), [next(replies) for _ in names]
+            )
+        ]
+
+    def _note_commands(self, partition: int, names: Iterable[str]) -> list[Command]:
+        return [
+            ("HMGET", self._keys.parked_notes(partition), *names),
+            *[("XLEN", self._keys.aside(partition, channel_digest(name))) for name in names],
+        ]
 
     async def resume(self, partition: int, channel: str) -> bool:
         """Ask for a channel to go on; False if it is not parked.

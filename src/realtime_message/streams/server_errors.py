@@ -15,6 +15,8 @@ from realtime_message.errors import (
 )
 from realtime_message.redis_url import Address
 
+_ABOUT_THE_SERVER = ("Redis ", "no Sentinel ")
+
 
 class GroupMissingError(StreamsRefusedError):
     """NOGROUP: the stream or its consumer group is gone. The reader restores it."""
@@ -174,6 +176,21 @@ def login_refused(error: StreamsError, where: str) -> str:
         f"Redis at {where} refused the login ({_bare(error, where)}): correct user and password in "
         "redis.url (REDIS_URL), redis://user:password@host:port"
     )
+
+
+def explained(error: StreamsError, where: str) -> StreamsError:
+    """Return an error of a whole look or command with what to do about it.
+
+    Args:
+        error: what was raised.
+        where: the server, without its password.
+    """
+    if isinstance(error, LoginRefusedError):
+        return LoginRefusedError(login_refused(error, where))
+    # Other unavailability tells what became of a write.
+    if isinstance(error, StreamsUnavailableError) and str(error).startswith(_ABOUT_THE_SERVER):
+        return StreamsUnavailableError(unreachable(error, where))
+    return error
 
 
 def _bare(error: StreamsError, where: str) -> str:
