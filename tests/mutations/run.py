@@ -65,8 +65,9 @@ def run(mutation: Mutation, folder: Path) -> Verdict:
     )
     lines = done.stdout.splitlines()
     failed = [line for line in lines if line.startswith("FAILED")]
-    # An error before the test proves nothing.
-    if done.returncode not in (0, 1) or any(line.startswith("ERROR") for line in lines):
+    # An error without a test that failed before it proves nothing.
+    has_error_alone = not failed and any(line.startswith("ERROR") for line in lines)
+    if done.returncode not in (0, 1) or has_error_alone:
         raise RuntimeError(f"{mutation.name}: pytest ended with {done.returncode}:\n{done.stdout}")
     name = failed[0].split(" ")[1].rpartition("/")[2] if failed else ""
     return Verdict(mutation, name, time.monotonic() - began_at)

@@ -106,6 +106,14 @@ WORKER_RULES = (
         ("tests/unit/worker/test_gate.py",),
     ),
     Mutation(
+        "gate.just_begun",
+        "worker/gate.py",
+        "view = await self._watch.view(is_new=True)",
+        "pass",
+        "the marker of a resize that began a moment ago is thrown away, and order with it",
+        ("tests/unit/worker/test_gate.py",),
+    ),
+    Mutation(
         "gate.opens_too_early",
         "worker/gate.py",
         "if not undrained.isdisjoint(view.sources_of(held.number)):",
