@@ -50,6 +50,34 @@ def test_worker_that_leaves_leaves_no_consumer(
     client.close()
 
 
+def test_entries_of_another_writer_delay_nothing(
+    start: Start, traffic: Traffic, redis_settings: RedisSettings
+) -> None:
+    """Also one that looks like the marker of a resize: a dead letter each, with all its fields."""
+    client = redis.Redis.from_url(redis_settings.url)
+    partition = traffic.append("a").partition
+    stream = f"{redis_settings.prefix}:partition:{partition}"
+    foreign: list[dict[Any, Any]] = [
+        {b"layout": b"99"},
+        {b"foreign": b"thing"},
+        {b"payload": b"{"},
+        {b"payload": b'{"id": "1"}', b"version": b"7"},
+    ]
+    for fields in foreign:
+        client.xadd(stream, fields)
+    traffic.append("a")
+    worker = start()
+    wait_until(lambda: traffic.pending_and_unread() == 0, 20)
+    assert worker.stop() == 0
+    letters = [fields for _, fields in client.xrange(f"{{{stream}}}:dead")]
+    assert [
+        {name: value for name, value in letter.items() if name in fields}
+        for letter, fields in zip(letters, foreign, strict=True)
+    ] == foreign
+    assert all(letter[b"reason"] for letter in letters)
+    client.close()
+
+
 def test_second_signal_ends_at_once_with_130(
     start: Start, traffic: Traffic, tmp_path: Path
 ) -> None:

@@ -196,10 +196,11 @@ async def test_entry_that_is_no_message_becomes_a_dead_letter_and_delays_nothing
     streams.append("a", payload=b'{"id": 7}')
     streams.append("a", payload=b'{"id": "deep", "extra":' + b"[" * 20_000 + b"]" * 20_000 + b"}")
     streams.append_entry(0, Entry("9-9", None))
+    streams.append_entry(0, Entry("9-10", None, generation=99))
     await until(lambda: streams.unfinished == 0)
     assert seen == ["fine"]
     reasons = [letter.reason for letter in streams.dead]
-    assert len(reasons) == 4
+    assert len(reasons) == 5
     assert all("payload" in reason for reason in reasons)
     await worker.stop()
 
