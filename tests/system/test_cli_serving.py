@@ -12,8 +12,10 @@ import pytest
 
 from support.background import Background
 from support.ports import free_port
+from support.traffic import Traffic
 from support.up_stack import RTM, clean_environment
 from support.valkey_server import ValkeyServer, unique_prefix
+from support.worker_process import wait_until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -119,6 +121,31 @@ def test_worker_reloads_its_source(environment: dict[str, str], tmp_path: Path) 
         process.send(signal.SIGINT)
         assert process.wait(timeout_seconds=60) == 130
         assert process.output.count("worker.stopped") == 2
+    finally:
+        process.kill()
+
+
+def test_reloading_worker_has_time_for_a_handler_that_ignores_the_end(
+    environment: dict[str, str], tmp_path: Path, traffic: Traffic
+) -> None:
+    """It ends by itself, and gives its partitions up; nobody has to kill it."""
+    environment |= {
+        "RTM_REDIS__PREFIX": traffic._settings.prefix,
+        "RTM_WORKER__DRAIN_TIMEOUT_SECONDS": "0.2",
+        "RTM_WORKER__HANDLER_TIMEOUT_SECONDS": "0",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "TEST_HISTORY": str(tmp_path / "history"),
+    }
+    words = ["worker", "support.worker_apps:stubborn", "--reload"]
+    process = Background([*RTM, *words], tmp_path, environment)
+    try:
+        process.wait_for("worker.started", timeout_seconds=60)
+        traffic.append("loop:1")
+        wait_until((tmp_path / "history").exists, 20)
+        process.send(signal.SIGINT)
+        assert process.wait(timeout_seconds=60) == 130
+        assert "worker.ended_by_force" in process.output
+        assert "is killed" not in process.output
     finally:
         process.kill()
 

@@ -16,6 +16,10 @@ from realtime_message.stack.part_process import PartProcess
 from realtime_message.stack.partition_moves import PartitionMoves
 from realtime_message.stack.restarts import GiveUp, RestartRule, describe_exit
 
+#: What a part needs beyond its drain time-out: most a worker with a handler that ignores that it
+#: is cancelled, which takes four seconds more to give its partitions up.
+STOP_MARGIN_SECONDS = 6.0
+
 _LAST_LINES = 10
 _READY_EVERY_SECONDS = 0.03
 

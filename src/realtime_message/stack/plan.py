@@ -17,7 +17,7 @@ from realtime_message.stack.gateway_launch import (
     gateway_environment,
     write_configuration,
 )
-from realtime_message.stack.kept_part import Part
+from realtime_message.stack.kept_part import STOP_MARGIN_SECONDS, Part
 from realtime_message.stack.part_command import part_command
 from realtime_message.stack.ports import WantedPort, free_port
 from realtime_message.stack.readiness import http_ok
@@ -30,7 +30,6 @@ ORIGIN = "rtm up"
 
 # The order of ending: what takes messages in ends before what hands them on.
 _GATEWAY_ENDS, _CALLBACK_ENDS, _WORKERS_END, _VALKEY_ENDS = range(4)
-_MARGIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +190,7 @@ def _callback(loaded: LoadedSettings, options: UpOptions, shared: Mapping[str, s
             is_https=bool(callback.tls_certificate),
         ),
         stop_after=_CALLBACK_ENDS,
-        stop_timeout_seconds=callback.drain_timeout_seconds + _MARGIN_SECONDS,
+        stop_timeout_seconds=callback.drain_timeout_seconds + STOP_MARGIN_SECONDS,
         follows_source=True,
     )
 
@@ -210,7 +209,7 @@ def _worker(
         answers=_health(worker.metrics_host, port, "/health"),
         joins_partitions=True,
         stop_after=_WORKERS_END,
-        stop_timeout_seconds=worker.drain_timeout_seconds + _MARGIN_SECONDS,
+        stop_timeout_seconds=worker.drain_timeout_seconds + STOP_MARGIN_SECONDS,
         follows_source=True,
     )
 

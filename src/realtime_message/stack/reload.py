@@ -10,11 +10,9 @@ from realtime_message.settings import LoadedSettings
 from realtime_message.settings.environment import environment_with
 from realtime_message.stack.combined_log import CombinedLog
 from realtime_message.stack.foreground import run_in_foreground
-from realtime_message.stack.kept_part import Part
+from realtime_message.stack.kept_part import STOP_MARGIN_SECONDS, Part
 from realtime_message.stack.part_command import part_command
 from realtime_message.telemetry.logs import has_colour
-
-_STOP_MARGIN_SECONDS = 3.0
 
 
 def run_reloading(loaded: LoadedSettings, name: str, *arguments: str) -> int:
@@ -34,7 +32,7 @@ def run_reloading(loaded: LoadedSettings, name: str, *arguments: str) -> int:
         name=name,
         command=part_command(name, *arguments),
         environment=environment,
-        stop_timeout_seconds=loaded.settings.worker.drain_timeout_seconds + _STOP_MARGIN_SECONDS,
+        stop_timeout_seconds=loaded.settings.worker.drain_timeout_seconds + STOP_MARGIN_SECONDS,
         follows_source=True,
     )
     log = CombinedLog([name], has_colour=colour)
