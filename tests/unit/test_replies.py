@@ -142,6 +142,7 @@ def test_a_publish_reply_with_data_and_key() -> None:
         ConnectReply(channels="news"),
         ConnectReply(meta=["x"]),
         ConnectReply(subs={"a": {"override": True}}),
+        ConnectReply(subs={"a": None}),
         SubscribeReply(override=True),
         SubscribeReply(override=Override(presence="yes")),
         PublishReply(skip_history="yes"),
