@@ -15,7 +15,7 @@ from pathlib import Path
 from mutations.mutation import SOURCE, Mutation
 
 PROJECT = SOURCE.parents[1]
-TIMEOUT_SECONDS = 240
+TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)
