@@ -13,7 +13,7 @@ PACKAGE = "realtime_message"
 #: From left to right. What shares a place never imports its neighbour.
 ORDER: list[set[str]] = [
     {"errors"},
-    {"patterns", "partitions", "message", "redis_url", "valkey_wheel"},
+    {"ages", "patterns", "partitions", "message", "redis_url", "valkey_wheel", "visible_text"},
     {"centrifugo", "settings", "telemetry"},
     {"context"},
     {"app"},

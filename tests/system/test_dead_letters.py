@@ -266,6 +266,16 @@ def test_letters_are_listed_shown_dry_run_and_purged(
     assert letters.left == 25
 
 
+def test_letter_steers_no_terminal(redis_settings: RedisSettings, quick: Quick) -> None:
+    """What an error or a payload holds is shown, and not obeyed."""
+    letters = Letters(redis_settings, 1)
+    fields = {"payload": "\x1b[2J", "entry_id": "1-1", "reason": "\x07", "error": "a\n\x1b[31m"}
+    letters.client.xadd(letters._dead(5), fields, id="5-0")
+    shown = quick("dead-letters", "show", "5:5-0").stdout
+    assert "\x1b" not in shown
+    assert "payload:\n\\x1b[2J\nerror:\na\n\\x1b[31m\n" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

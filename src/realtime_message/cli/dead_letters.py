@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from realtime_message.cli.ages import shown_time
+from realtime_message.ages import shown_time
 from realtime_message.cli.letter_options import (
     ChannelFilter,
     ErrorFilter,
@@ -19,6 +19,7 @@ from realtime_message.cli.letter_options import (
 )
 from realtime_message.cli.options import ConfigOption, JsonOption, SetOption, effective_settings
 from realtime_message.cli.output import print_json, print_table
+from realtime_message.visible_text import many_lines, one_line
 
 if TYPE_CHECKING:
     from realtime_message.cli.letter_views import ReplayResult
@@ -221,8 +222,6 @@ def _print_counts(counts: dict[str, int], *, as_json: bool) -> None:
 
 
 def _print_letter(letter: DeadLetter) -> None:
-    from realtime_message.cli.letter_views import payload_text  # noqa: PLC0415 - as above
-
     rows: list[tuple[str, Any]] = [
         ("id", letter.name),
         ("channel", letter.channel),
@@ -235,7 +234,7 @@ def _print_letter(letter: DeadLetter) -> None:
         ("reason", letter.reason),
     ]
     for title, value in rows:
-        print(f"{title + ':':<12} {'-' if value is None else value}")
-    print(f"payload:\n{payload_text(letter)}")
+        print(f"{title + ':':<12} {'-' if value is None else one_line(str(value))}")
+    print(f"payload:\n{letter.payload_text}")
     if letter.error:
-        print(f"error:\n{letter.error.rstrip()}")
+        print(f"error:\n{many_lines(letter.error.rstrip())}")

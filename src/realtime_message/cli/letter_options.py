@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from realtime_message.cli.ages import parse_age
+from realtime_message.ages import parse_age
+
+if TYPE_CHECKING:
+    from realtime_message.streams.dead_letter_filter import LetterCriteria
 
 ChannelFilter = Annotated[
     str | None,
@@ -30,36 +32,6 @@ YoungerFilter = Annotated[
 PartitionFilter = Annotated[
     int | None, typer.Option("--partition", metavar="N", min=0, help="Of this partition.")
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class LetterCriteria:
-    """Which dead letters an operator means; ages count from when the command looks.
-
-    Attributes:
-        names: these and no others; empty for all.
-        channel: a channel or a pattern.
-        error: part of the error.
-        reason: part of the reason.
-        older_seconds: given up at least so long ago.
-        younger_seconds: given up at most so long ago.
-        partition: where it came from.
-    """
-
-    names: frozenset[str]
-    channel: str
-    error: str
-    reason: str
-    older_seconds: float | None
-    younger_seconds: float | None
-    partition: int | None
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether anything is asked for at all."""
-        ages = (self.older_seconds, self.younger_seconds, self.partition)
-        texts = (self.names, self.channel, self.error, self.reason)
-        return any(texts) or any(age is not None for age in ages)
 
 
 def letter_criteria(
@@ -90,6 +62,9 @@ def letter_criteria(
     Raises:
         typer.BadParameter: one of them cannot be understood, or none is given.
     """
+    # Imported here: loads a Redis client.
+    from realtime_message.streams.dead_letter_filter import LetterCriteria  # noqa: PLC0415
+
     if channel == "":
         raise typer.BadParameter('--channel: an empty pattern fits nothing; use "*" for all')
     criteria = LetterCriteria(
@@ -97,8 +72,8 @@ def letter_criteria(
         channel=channel or "",
         error=error,
         reason=reason,
-        older_seconds=parse_age(older_than, "--older-than"),
-        younger_seconds=parse_age(younger_than, "--younger-than"),
+        older_seconds=_age(older_than, "--older-than"),
+        younger_seconds=_age(younger_than, "--younger-than"),
         partition=partition,
     )
     if must_narrow and criteria.is_narrow == is_all:
@@ -108,3 +83,10 @@ def letter_criteria(
             else "say which: ids, filters such as --channel, or --all"
         )
     return criteria
+
+
+def _age(text: str | None, option: str) -> float | None:
+    try:
+        return None if text is None else parse_age(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} {error}") from None

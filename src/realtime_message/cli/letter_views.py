@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 import typer
 
-from realtime_message.cli.ages import shown_time
-from realtime_message.cli.letter_options import LetterCriteria
+from realtime_message.ages import shown_time
 from realtime_message.errors import RealtimeMessageError
 from realtime_message.streams import Streams
-from realtime_message.streams.dead_letter_filter import LetterFilter
+from realtime_message.streams.dead_letter_filter import LetterCriteria, LetterFilter
 from realtime_message.streams.dead_letters import DeadLetter, parse_name
 from realtime_message.streams.letter_selection import LetterPlace
 from realtime_message.streams.letter_selection import find_page as find_page_of
@@ -136,30 +135,10 @@ def shown(letter: DeadLetter, *, is_whole: bool = False) -> dict[str, Any]:
     return values
 
 
-def payload_text(letter: DeadLetter) -> str:
-    """Return a payload to be read: indented if it is JSON, and nothing that steers a terminal."""
-    try:
-        text = msgspec.json.format(letter.payload, indent=2).decode()
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        text = letter.payload.decode(errors="replace")
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
-
-
 async def _filter(streams: Streams, criteria: LetterCriteria) -> LetterFilter:
-    now = await streams.dead_letters.now()
-    older, younger = criteria.older_seconds, criteria.younger_seconds
     for name in criteria.names:
         _parsed(name)
-    return LetterFilter(
-        names=criteria.names,
-        channel=criteria.channel,
-        error=criteria.error,
-        reason=criteria.reason,
-        partition=criteria.partition,
-        buried_from=None if younger is None else now - younger,
-        # What is given up while we look is not meant: it may be what was replayed just now.
-        buried_to=now - (older or 0.0),
-    )
+    return criteria.filter_at(await streams.dead_letters.now())
 
 
 def _parsed(name: str) -> tuple[int, str]:

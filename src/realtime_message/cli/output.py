@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from realtime_message.visible_text import one_line
+
 _GAP = "  "
 # With less than this for its last column a table is easier to read unfolded.
 _LEAST_ROOM = 16
@@ -71,11 +73,6 @@ def table_lines(
         lines.append(_GAP.join(_aligned(*cell) for cell in cells).rstrip())
         lines += [" " * indent + piece for piece in rest]
     return lines
-
-
-def one_line(text: str) -> str:
-    """Return a text with escapes in place of what would move or colour a terminal's cursor."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _cells(text: str) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from realtime_message.cli.ages import shown_seconds
+from realtime_message.ages import shown_seconds
 from realtime_message.cli.options import ConfigOption, JsonOption, SetOption, effective_settings
 from realtime_message.cli.output import print_json, print_table
 from realtime_message.partitions import partition_of

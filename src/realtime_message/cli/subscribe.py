@@ -17,7 +17,8 @@ from realtime_message.cli.gateway_access import (
     require_name,
 )
 from realtime_message.cli.options import ConfigOption, JsonOption, SetOption, effective_settings
-from realtime_message.cli.output import one_line, print_json_line
+from realtime_message.cli.output import print_json_line
+from realtime_message.visible_text import one_line
 
 if TYPE_CHECKING:
     from realtime_message.client.subscriber import Publication

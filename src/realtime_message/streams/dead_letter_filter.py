@@ -62,3 +62,47 @@ class LetterFilter:
     @cached_property
     def _channels(self) -> Pattern[str]:
         return compile_pattern(self.channel)
+
+
+@dataclass(frozen=True, slots=True)
+class LetterCriteria:
+    """Which dead letters an operator means; ages count from when one looks.
+
+    Attributes:
+        names: these and no others; empty for all.
+        channel: a channel or a pattern.
+        error: part of the error.
+        reason: part of the reason.
+        older_seconds: given up at least so long ago.
+        younger_seconds: given up at most so long ago.
+        partition: where it came from.
+    """
+
+    names: frozenset[str] = frozenset()
+    channel: str = ""
+    error: str = ""
+    reason: str = ""
+    older_seconds: float | None = None
+    younger_seconds: float | None = None
+    partition: int | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether anything is asked for at all."""
+        ages = (self.older_seconds, self.younger_seconds, self.partition)
+        texts = (self.names, self.channel, self.error, self.reason)
+        return any(texts) or any(age is not None for age in ages)
+
+    def filter_at(self, now: float) -> LetterFilter:
+        """Return what fits at a time, in seconds since 1970 by the server's clock."""
+        older, younger = self.older_seconds, self.younger_seconds
+        return LetterFilter(
+            names=self.names,
+            channel=self.channel,
+            error=self.error,
+            reason=self.reason,
+            partition=self.partition,
+            buried_from=None if younger is None else now - younger,
+            # What is given up while we look is not meant: it may be what was replayed just now.
+            buried_to=now - (older or 0.0),
+        )

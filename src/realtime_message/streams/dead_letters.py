@@ -14,6 +14,7 @@ from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.session import Session
 from realtime_message.streams.wire import pair_up
+from realtime_message.visible_text import many_lines
 
 #: Of an entry that was replayed: the id that the message had when it was given up first.
 REPLAY_OF = b"replay_of"
@@ -77,6 +78,15 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     def message_id(self) -> str:
         """The message's own id; empty if the payload is no message."""
         return self._named.id
+
+    @property
+    def payload_text(self) -> str:
+        """The payload to be read: indented if it is JSON, and nothing that steers a terminal."""
+        try:
+            text = msgspec.json.format(self.payload, indent=2).decode()
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            text = self.payload.decode(errors="replace")
+        return many_lines(text)
 
     @property
     def _named(self) -> _Named:

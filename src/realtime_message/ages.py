@@ -1,27 +1,23 @@
-"""Ages as an operator writes and reads them: `90s`, `15m`, `2h`, `7d`."""
+"""Ages and times as an operator writes and reads them: `90s`, `15m`, `2h`, `7d`."""
 
 from __future__ import annotations
 
 import re
 import time
 
-import typer
-
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhd])")
 
 
-def parse_age(text: str | None, option: str) -> float | None:
-    """Return the seconds of an age; None for none.
+def parse_age(text: str) -> float:
+    """Return the seconds of an age.
 
     Raises:
-        typer.BadParameter: it is no age.
+        ValueError: it is no age.
     """
-    if text is None:
-        return None
     found = _AGE.fullmatch(text.strip())
     if found is None:
-        raise typer.BadParameter(f"{option} {text}: expected an age such as 90s, 15m, 2h or 7d")
+        raise ValueError(f"{text}: expected an age such as 90s, 15m, 2h or 7d")
     return float(found[1]) * _UNITS[found[2]]
 
 
