@@ -13,7 +13,8 @@ PACKAGE = "realtime_message"
 #: From left to right. What shares a place never imports its neighbour.
 ORDER: list[set[str]] = [
     {"errors"},
-    {"ages", "patterns", "partitions", "message", "redis_url", "valkey_wheel", "visible_text"},
+    {"ages", "browser_rules", "patterns", "partitions", "message", "redis_url"}
+    | {"valkey_wheel", "visible_text"},
     {"centrifugo", "settings", "telemetry"},
     {"context"},
     {"app"},

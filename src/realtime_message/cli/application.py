@@ -11,6 +11,7 @@ from realtime_message.cli import (
     centrifugo,
     channels,
     config,
+    console,
     dead_letters,
     doctor,
     gateway,
@@ -85,6 +86,7 @@ application.add_typer(leases.group)
 application.add_typer(dead_letters.group)
 application.add_typer(channels.group)
 application.add_typer(config.group)
+application.command("console", short_help="Show the system in the browser, live.")(console.console)
 application.command("doctor", short_help="Check the whole installation, and say what to do.")(
     doctor.doctor
 )

@@ -47,7 +47,7 @@ def show(
 def check(
     parts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PART", help="callback, worker, gateway; all by default."),
+        typer.Argument(metavar="PART", help="callback, worker, gateway, console; all by default."),
     ] = None,
     *,
     config: ConfigOption = None,
@@ -65,7 +65,7 @@ def check(
     checked = [part for part in PARTS if not parts or part in parts]
     loaded = effective_settings(config, set_)
     check_settings(loaded, *checked)
-    if checked != ["worker"]:
+    if {"callback", "gateway"} & set(checked):
         check_token_keys(loaded.settings)
     if as_json:
         print_json({"ok": True, "parts": checked})

@@ -17,7 +17,7 @@ LOOK_SECONDS = 10.0
 
 
 class KeptOverview(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known now. Times are by this process's steady clock.
+    """What is known now. Times are in seconds since 1970 by this machine's clock.
 
     Attributes:
         overview: the last one that could be taken; None before the first.
@@ -43,7 +43,7 @@ class OverviewKeeper:
     Args:
         take: takes an overview.
         where: the server, without its password, for texts.
-        clock: a steady clock, in seconds.
+        clock: in seconds since 1970.
         look_seconds: for how long a look may take.
 
     Attributes:
@@ -54,7 +54,7 @@ class OverviewKeeper:
         self,
         take: Callable[[], Awaitable[Overview]],
         where: str,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._take = take
@@ -66,12 +66,12 @@ class OverviewKeeper:
     @property
     def age_seconds(self) -> float | None:
         """How old the overview is; None before the first."""
-        return None if self.kept.overview is None else self._clock() - self.kept.taken_at
+        return None if self.kept.overview is None else self._since(self.kept.taken_at)
 
     @property
     def failing_seconds(self) -> float:
         """For how long no look has succeeded; 0 if the latest did."""
-        return self._clock() - self.kept.failing_since if self.kept.failure else 0.0
+        return self._since(self.kept.failing_since) if self.kept.failure else 0.0
 
     async def look(self) -> KeptOverview:
         """Look once, and return what is known then. A failure is told, never raised."""
@@ -102,6 +102,9 @@ class OverviewKeeper:
             if on_look is not None:
                 on_look(kept)
             await asyncio.sleep(pause_seconds)
+
+    def _since(self, at: float) -> float:
+        return max(0.0, self._clock() - at)
 
     def _note_failure(self, failure: str) -> None:
         since = self.kept.failing_since if self.kept.failure else self._clock()

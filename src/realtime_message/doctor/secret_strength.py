@@ -18,6 +18,7 @@ _PATHS = (
     "callback.previous_secret",
     "gateway.api_key",
     "gateway.previous_api_key",
+    "console.password",
     "subscription_tokens.hmac_secret_key",
 )
 _IN_URL = "the password in redis.url"

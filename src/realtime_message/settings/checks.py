@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from realtime_message.settings.declarations import all_settings
 from realtime_message.settings.load import DEFAULT, LoadedSettings, tell
 from realtime_message.settings.options import ChannelRule
 
-PARTS = ("callback", "worker", "gateway")
+PARTS = ("callback", "worker", "gateway", "console")
 
 #: Shorter keys can be guessed offline from one token.
 MIN_SECRET_CHARACTERS = 16
@@ -148,10 +149,39 @@ def _check_partitions(loaded: LoadedSettings) -> Iterator[str]:
         )
 
 
+def _check_console(loaded: LoadedSettings) -> Iterator[str]:
+    console = loaded.settings.console
+    if console.password and len(console.password) < MIN_SECRET_CHARACTERS:
+        yield (
+            f"console.password ({loaded.origins['console.password']}) has "
+            f"{len(console.password)} characters: expected at least {MIN_SECRET_CHARACTERS} "
+            "(`openssl rand -hex 16` makes one)"
+        )
+    elif not console.password and not _is_loopback(console.host):
+        yield (
+            f"{_name(loaded, 'console.host')} lets other machines read what the console shows, "
+            "payloads of dead letters too: set console.password (RTM_CONSOLE__PASSWORD) to at "
+            f"least {MIN_SECRET_CHARACTERS} characters (`openssl rand -hex 16` makes one), or "
+            "leave the host at 127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _name(loaded: LoadedSettings, path: str) -> str:
     value, origin = loaded.value(path), loaded.origins[path]
     shown = f'"{value}"' if isinstance(value, str) else value
     return f"{path} = {shown}" + ("" if origin == DEFAULT else f" ({origin})")
 
 
-_CHECKS = {"callback": _check_callback, "worker": _check_worker, "gateway": _check_gateway}
+_CHECKS = {
+    "callback": _check_callback,
+    "worker": _check_worker,
+    "gateway": _check_gateway,
+    "console": _check_console,
+}

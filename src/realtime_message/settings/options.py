@@ -6,6 +6,7 @@ import msgspec
 
 from realtime_message.settings.sections.callback import CallbackSettings
 from realtime_message.settings.sections.channels import ChannelDurability, ChannelRule, Who
+from realtime_message.settings.sections.console import ConsoleSettings
 from realtime_message.settings.sections.gateway import GatewaySettings
 from realtime_message.settings.sections.log import LogSettings
 from realtime_message.settings.sections.option import Section
@@ -17,6 +18,7 @@ __all__ = [
     "CallbackSettings",
     "ChannelDurability",
     "ChannelRule",
+    "ConsoleSettings",
     "Durability",
     "GatewaySettings",
     "LogSettings",
@@ -41,4 +43,5 @@ class Settings(Section, frozen=True, kw_only=True):
     )
     worker: WorkerSettings = msgspec.field(default_factory=WorkerSettings)
     gateway: GatewaySettings = msgspec.field(default_factory=GatewaySettings)
+    console: ConsoleSettings = msgspec.field(default_factory=ConsoleSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)

@@ -6,42 +6,18 @@ and only under names that cannot be made to point at this machine by someone els
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import socket
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_LOCAL_SUFFIXES = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
+from realtime_message.browser_rules import host_of, security_headers
 
 
 def error_answer(status: int, code: str, text: str) -> JSONResponse:
     """Return the page server's form of an error: its code is for the page, its text for people."""
     return JSONResponse({"error": {"code": code, "message": text}}, status_code=status)
-
-
-def host_of(headers: Headers) -> tuple[str, bool]:
-    """Return the name by which the page was asked for, and whether it is a local one.
-
-    Local are IP addresses, names without a dot, this machine's own name, and the suffixes that the
-    public DNS does not serve. Under any other name a foreign page could read this one: its owner
-    lets it point here (DNS rebinding), and the browser takes both for the same origin.
-    """
-    try:
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-    except ValueError:
-        return "", False
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        is_plain = re.fullmatch(r"[a-z0-9._-]+", host) is not None
-        is_local = "." not in host or host.endswith(_LOCAL_SUFFIXES)
-        return host, is_plain and (is_local or host == socket.gethostname().lower())
-    return f"[{host}]" if address.version == 6 else host, True  # noqa: PLR2004 - IPv6
 
 
 class PageGuard:
@@ -61,7 +37,7 @@ class PageGuard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        host, is_local = host_of(headers)
+        host, is_local = host_of(headers.get("host", ""))
         policy = _content_security_policy(host if is_local else "localhost", self._gateway_port)
 
         async def send_guarded(message: Message) -> None:
@@ -113,12 +89,6 @@ def _content_security_policy(host: str, gateway_port: int) -> str:
 
 
 def _add_headers(headers: MutableHeaders, path: str, policy: str) -> None:
-    headers["Content-Security-Policy"] = policy
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["X-Frame-Options"] = "DENY"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+    headers.update(security_headers(policy))
     # Files are asked for again each time (answered 304): an upgrade is seen at once.
     headers["Cache-Control"] = "no-store" if path in {"/token", "/config.json"} else "no-cache"

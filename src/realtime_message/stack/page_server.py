@@ -24,8 +24,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from realtime_message.browser_rules import host_of
 from realtime_message.centrifugo.tokens import make_connection_token
-from realtime_message.stack.page_guard import PageGuard, error_answer, host_of
+from realtime_message.stack.page_guard import PageGuard, error_answer
 
 MAX_NAME_CHARACTERS = 40
 _MAX_BODY_BYTES = 4096
@@ -192,5 +193,5 @@ def _user_id(name: str, device: str) -> str:
 
 def _gateway_url(request: Request, port: int) -> str:
     scheme = "wss" if request.url.scheme == "https" else "ws"
-    host, _ = host_of(request.headers)
+    host, _ = host_of(request.headers.get("host", ""))
     return f"{scheme}://{host}:{port}/connection/websocket"

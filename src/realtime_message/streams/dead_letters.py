@@ -19,7 +19,9 @@ from realtime_message.visible_text import many_lines
 #: Of an entry that was replayed: the id that the message had when it was given up first.
 REPLAY_OF = b"replay_of"
 
-_PAGE = 100
+#: So many are read at once where all are wanted.
+PAGE_SIZE = 100
+
 _NAME = re.compile(r"(\d{1,4}):(\d{1,20}-\d{1,20})")
 
 
@@ -140,9 +142,11 @@ class RedisDeadLetters:
         )
         return _dead_letter(partition, *rows[0]) if rows else None
 
-    async def scan(self, partition: int, after: str = "0-0") -> AsyncIterator[DeadLetter]:
+    async def scan(
+        self, partition: int, after: str = "0-0", page_size: int = PAGE_SIZE
+    ) -> AsyncIterator[DeadLetter]:
         """Yield a partition's dead letters after an id, the oldest first, a page at a time."""
-        while page := await self.list_page(partition, _PAGE, after):
+        while page := await self.list_page(partition, page_size, after):
             for letter in page:
                 yield letter
             after = page[-1].id

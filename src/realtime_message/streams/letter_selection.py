@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from realtime_message.streams.dead_letter_filter import LetterFilter
-from realtime_message.streams.dead_letters import DeadLetter, RedisDeadLetters
+from realtime_message.streams.dead_letters import PAGE_SIZE, DeadLetter, RedisDeadLetters
 from realtime_message.streams.entry_waiter import id_parts
 
 
@@ -35,12 +35,14 @@ async def find_page(
         count: at most so many.
         after: partition and id of the last one of the page before.
     """
+    # No more than are shown, for they may be large.
+    page_size = min(count, PAGE_SIZE)
     found: list[DeadLetter] = []
     for partition in letters.partitions:
         if not wanted.takes_partition(partition):
             continue
         taken = 0
-        async for letter in letters.scan(partition, _start(partition, after)):
+        async for letter in letters.scan(partition, _start(partition, after), page_size):
             if wanted.takes(letter):
                 found.append(letter)
                 taken += 1

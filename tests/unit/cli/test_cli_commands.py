@@ -54,7 +54,7 @@ def test_config_show_tells_value_and_origin_of_each_setting(tmp_path: Path) -> N
 
 def test_config_check_says_for_what(tmp_path: Path) -> None:
     """All parts by default, or those that are named."""
-    assert _rtm("config", "check") == "the settings fit for callback, worker, gateway\n"
+    assert _rtm("config", "check") == "the settings fit for callback, worker, gateway, console\n"
     assert json.loads(_rtm("config", "check", "worker", "--json")) == {
         "ok": True,
         "parts": ["worker"],

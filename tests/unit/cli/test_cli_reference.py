@@ -42,10 +42,12 @@ COMMANDS = {
     "config show",
     "config check",
     "config sample",
+    "console",
     "doctor",
 }
 #: Commands that print no data: they serve, or print text that is data already.
-WITHOUT_JSON = {"up", "callback", "worker", "gateway", "centrifugo config", "centrifugo run"}
+SERVING = {"up", "callback", "worker", "gateway", "console", "centrifugo run"}
+WITHOUT_JSON = SERVING | {"centrifugo config"}
 WITHOUT_SETTINGS = {"config sample", "centrifugo install"}
 
 
