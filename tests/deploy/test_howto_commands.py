@@ -20,11 +20,13 @@ PAGES = (
     "monitor.md",
     "centrifugo.md",
     "doctor.md",
+    "console.md",
 )
 
 COMPOSE, IMAGE, QUADLET = "test_compose.py", "test_image.py", "test_quadlets.py"
 README = "../system/test_readme_commands.py"
 OWN_APP = "../system/test_readme_own_app.py"
+CONSOLE = "../system/test_console_process.py"
 CENTRIFUGO = "../system/test_cli_centrifugo.py"
 BALANCER, CHART = "test_load_balancer.py", "test_kubernetes_chart.py"
 
@@ -51,6 +53,7 @@ RUN_BY = {
     "rtm callback myworker:app": OWN_APP,
     "rtm worker myworker:app": OWN_APP,
     "rtm config check": README,
+    "rtm console": README,
     "rtm partitions list": README,
 }
 #: The same words with other values: the test has ports, names and an app of its own.
@@ -65,6 +68,7 @@ RUN_WITH_OTHER_VALUES = {
     "docker compose logs -f": COMPOSE,
     "haproxy -c -f deploy/haproxy/haproxy.cfg": "test_haproxy.py",
     "nginx -t": BALANCER,
+    "RTM_CONSOLE__PASSWORD=$(openssl rand -hex 16) rtm console --host 0.0.0.0": CONSOLE,
     "rtm doctor": "../integration/test_doctor.py",
     "rtm leases list": "../system/test_leases_release.py",
     "rtm leases release 3": "../system/test_leases_release.py",

@@ -41,7 +41,7 @@ def test_settings_and_variables_exist() -> None:
     known = {setting.environment_name for setting in settings.values()}
     known |= {setting.alias for setting in settings.values()}
     pages = PAGE + (PROJECT / "docs/howto/rotate-secrets.md").read_text("utf-8")
-    for name in re.findall(r"`((?:callback|gateway|redis|worker)\.[a-z_]+)`", pages):
+    for name in re.findall(r"`((?:callback|console|gateway|redis|worker)\.[a-z_]+)`", pages):
         assert name in settings, name
     compose = (PROJECT / "docker-compose.yml").read_text("utf-8")
     for name in re.findall(r"`([A-Z][A-Z_]*_[A-Z_]+)`", pages):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import signal
 import socket
 from collections.abc import Callable
@@ -13,7 +15,12 @@ import pytest
 
 from realtime_message.settings import RedisSettings
 from realtime_message.streams import Streams
+from support.background import Background
+from support.certificates import make_certificate
 from support.console_process import ConsoleProcess, fill
+from support.howto_pages import HOWTO
+from support.nginx_process import find_nginx
+from support.ports import free_port
 from support.up_stack import run_rtm
 from support.valkey_server import ValkeyServer
 from support.worker_process import wait_until
@@ -155,3 +162,56 @@ def test_two_consoles_do_not_share_a_port(tmp_path: Path, redis_settings: RedisS
         done = run_rtm("console", "--no-browser", "--port", str(console.port), folder=tmp_path)
         assert done.returncode == 3
         assert httpx.get(f"{console.url}health").status_code == 200
+
+
+@pytest.mark.skipif(find_nginx() is None, reason="nginx is not installed")
+def test_console_behind_the_proxy_of_the_page(
+    redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    """The block of docs/howto/console.md with other addresses: it asks for a login, then shows."""
+    page = (HOWTO / "console.md").read_text("utf-8")
+    (block,) = re.findall(r"```nginx\n(.*?)```", page, re.DOTALL)
+    certificate, port = make_certificate(tmp_path), free_port()
+    (tmp_path / "htpasswd").write_text("ada:{PLAIN}secret\n")
+    with ConsoleProcess(redis_settings, tmp_path) as console:
+        for shown, used in {
+            "443 ssl": f"127.0.0.1:{port} ssl",
+            "/etc/nginx/tls/console.crt": certificate.certificate,
+            "/etc/nginx/tls/console.key": certificate.key,
+            "/etc/nginx/console.htpasswd": tmp_path / "htpasswd",
+            "http://127.0.0.1:8090": f"http://127.0.0.1:{console.port}",
+        }.items():
+            assert shown in block
+            block = block.replace(shown, str(used))
+        main = f"daemon off; pid {tmp_path}/pid; events {{}} http {{ access_log off; {block} }}"
+        if os.getuid() == 0:
+            main = f"user root; {main}"  # or it may not read the test's files
+        (tmp_path / "nginx.conf").write_text(main)
+        words = [str(find_nginx()), "-p", str(tmp_path), "-c", "nginx.conf", "-e", "stderr"]
+        proxy = Background(words, tmp_path, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        url, headers = f"https://127.0.0.1:{port}/", {"Host": "console.example.com"}
+        try:
+            wait_until(lambda: _listens(port), 20, lambda: proxy.output)
+            with httpx.Client(verify=False, headers=headers) as client:
+                assert client.get(url).status_code == 401
+                shown_page = client.get(url, auth=("ada", "secret"))
+            assert shown_page.status_code == 200
+            assert "No worker is running" in shown_page.text
+        finally:
+            proxy.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_public_name_is_answered_once_it_is_allowed(
+    redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    """Of a proxy that passes it on."""
+    headers = {"Host": "console.example.com"}
+    allowed = {"RTM_CONSOLE__ALLOWED_HOSTS": '["console.example.com"]'}
+    with ConsoleProcess(redis_settings, tmp_path, **allowed) as console:
+        assert httpx.get(console.url, headers=headers).status_code == 200
+        assert httpx.get(console.url, headers={"Host": "evil.example"}).status_code == 403

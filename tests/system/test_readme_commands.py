@@ -40,6 +40,7 @@ LASTING = {
     "WORKER_ID=0 TOTAL_WORKERS=2 python examples/worker.py": "worker.started",
     "WORKER_ID=1 TOTAL_WORKERS=2 python examples/worker.py": "worker.started",
     "rtm subscribe room:lobby": "subscribed",
+    "rtm console": "the console is at",
 }
 #: `./scripts/up` is what the fixture below runs; `./scripts/test` is what runs this test in CI.
 TESTED_OTHERWISE = {"./scripts/up", "./scripts/test"}
@@ -81,7 +82,9 @@ class Clone:
         """What a shell has after `. .venv/bin/activate`, with a port that is free."""
         environment = _clean_environment()
         path = f"{self.folder / '.venv/bin'}{os.pathsep}{environment['PATH']}"
-        return environment | {"PATH": path, "PORT": str(free_port()), "REDIS_URL": self.redis_url}
+        ports = {"PORT": str(free_port()), "RTM_CONSOLE__PORT": str(free_port())}
+        # No browser is opened under CI.
+        return environment | ports | {"PATH": path, "REDIS_URL": self.redis_url, "CI": "true"}
 
     @property
     def redis_url(self) -> str:
