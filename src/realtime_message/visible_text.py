@@ -5,6 +5,8 @@ from __future__ import annotations
 
 def one_line(text: str) -> str:
     """Return a text with escapes in place of what would move or colour a terminal's cursor."""
+    if text.isprintable():
+        return text  # as nearly all are
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

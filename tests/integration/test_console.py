@@ -227,3 +227,4 @@ async def test_search_without_end_is_ended(console: Console) -> None:
     """It says what to do instead."""
     async with console_on(console.settings.redis, search_seconds=0.0) as hurried:
         assert "name a partition" in await hurried.get("/dead-letters?channel=x", 503)
+    assert "room:1" in await console.get("/dead-letters?channel=room:1")

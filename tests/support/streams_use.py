@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from realtime_message.console.overview import OverviewTaker
 from realtime_message.message import encode_message
 from realtime_message.partitions import partition_of
 from realtime_message.settings import ChannelDurability
@@ -52,7 +53,7 @@ async def use_everything(streams: Streams, durabilities: Iterable[ChannelDurabil
     await streams.retire_consumers(lease, "worker-w-1", is_leaving=True)
     await streams.trimmer.trim(0, 0)
     await _replay(streams)
-    await streams.inspect.partitions()
+    await OverviewTaker(streams).take()
     await streams.leases.release(lease)
     await streams.leases.acquire(1, "w", 60)
     await reader.close()

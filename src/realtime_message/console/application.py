@@ -119,17 +119,18 @@ class _Pages:
         return self._live("Parked channels", "/parked", content)
 
     async def letters(self, request: Request) -> Response:
-        title, asked = "Dead letters", _asked(request.query_params)
+        title, way = "Dead letters", "/dead-letters"
+        asked = _asked(request.query_params)
         after = request.query_params.get("after", "")
         try:
             criteria = _criteria(asked)
             place = parse_name(after) if after else None
         except ValueError as error:
             form = filter_form(asked, mistake=str(error))
-            return self._still(title, [form], HTTPStatus.BAD_REQUEST)
+            return self._still(title, way, [form], HTTPStatus.BAD_REQUEST)
         found = await self._letters.find_page(criteria, LETTERS_PER_PAGE, place)
         next_after = found[-1].name if len(found) == LETTERS_PER_PAGE else None
-        return self._still(title, letters_content(found, asked, next_after))
+        return self._still(title, way, letters_content(found, asked, next_after))
 
     async def letter(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -143,7 +144,7 @@ class _Pages:
                 HTTPStatus.NOT_FOUND,
                 f"There is no dead letter {name}: it was replayed or purged, or never was there.",
             )
-        return self._still(f"Dead letter {name}", letter_content(letter))
+        return self._still(f"Dead letter {name}", "/dead-letters", letter_content(letter))
 
     async def health(self, _: Request) -> Response:
         # The console itself is well also while Redis is not.
@@ -154,21 +155,22 @@ class _Pages:
         assert isinstance(error, HTTPException)  # noqa: S101 - as registered above
         status = HTTPStatus(error.status_code)
         detail = error.detail if error.detail != status.phrase else f"{request.url.path}: no page."
-        return self._still(status.phrase, [element("p", detail, class_="calm")], status)
+        return self._still(status.phrase, "", [element("p", detail, class_="calm")], status)
 
     async def redis_error(self, _: Request, error: Exception) -> Response:
+        # It follows, though what it stands for does not: so it ends with its cause.
         content = [element("p", f"They cannot be read now: {error}.", class_="calm")]
-        return self._still("Dead letters", content, HTTPStatus.SERVICE_UNAVAILABLE)
+        text = self._frame().page("Dead letters", "/dead-letters", content)
+        return HTMLResponse(text, HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _live(self, title: str, way: str, content: Sequence[Child]) -> Response:
         shown = content or element("p", "Nothing was seen yet.", class_="calm")
         return HTMLResponse(self._frame().page(title, way, shown))
 
     def _still(
-        self, title: str, content: Sequence[Child], status: HTTPStatus = HTTPStatus.OK
+        self, title: str, way: str, content: Sequence[Child], status: HTTPStatus = HTTPStatus.OK
     ) -> Response:
-        text = self._frame().page(title, "/dead-letters", content, is_live=False)
-        return HTMLResponse(text, status)
+        return HTMLResponse(self._frame().page(title, way, content, is_live=False), status)
 
     def _frame(self) -> Frame:
         console = self._settings.console
