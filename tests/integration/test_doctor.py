@@ -165,6 +165,21 @@ def test_server_that_does_not_fit_is_named(
     assert any(expected in text for text in result.findings["redis"]), result.findings["redis"]
 
 
+def test_limit_above_which_publishers_are_refused_is_told(server: ValkeyServer) -> None:
+    """By what is in the streams and in the server's memory."""
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+        client.xgroup_create("messages:partition:2", "workers:partition-2", "0", mkstream=True)
+        for _ in range(3):
+            client.xadd("messages:partition:2", {"payload": "x"})
+        client.config_set("maxmemory", "100mb")
+        result = doctor(server.url, redis__max_backlog_entries=2, redis__max_memory_share=0.001)
+        client.config_set("maxmemory", "0")
+    found = " ".join(result.findings["partitions"])
+    assert "partition 2: 3 messages wait, more than redis.max_backlog_entries = 2" in found
+    assert "of its maxmemory, more than redis.max_memory_share = 0.001" in found
+
+
 def test_release_with_known_bugs_is_told() -> None:
     """The oldest server that is supported has some."""
     binary = shutil.which("redis-server")

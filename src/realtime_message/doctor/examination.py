@@ -15,6 +15,7 @@ from realtime_message.doctor.accounts import review_accounts
 from realtime_message.doctor.findings import SEVERITIES, Finding, error
 from realtime_message.doctor.gateway_file import review_gateway_file
 from realtime_message.doctor.layout import review_layout
+from realtime_message.doctor.limits import review_limits
 from realtime_message.doctor.outside import review_callback, review_gateway
 from realtime_message.doctor.partition_work import Work, review_work
 from realtime_message.doctor.secret_strength import review_secrets
@@ -204,6 +205,9 @@ class Examination:
             parked=await streams.parked_channels.list_all(),
             registered_groups=self.question.loaded.settings.worker.registered_groups,
         )
+        memory = await streams.inspect.memory()
+        for finding in review_limits(work.partitions, memory.share, streams.settings):
+            yield finding
         for finding in review_work(work):
             yield finding
 

@@ -44,7 +44,8 @@ def _reviewed(*rows: PartitionRow, **changes: Any) -> list[str]:
         "has_more_parked": False,
         "memory": MemoryView(used_bytes=None, share=None),
     }
-    settings = Settings(redis=RedisSettings(partition_count=len(rows)))
+    limits = changes.pop("limits", {})
+    settings = Settings(redis=RedisSettings(partition_count=len(rows), **limits))
     found = review_overview(Overview(**(fields | changes)), settings)
     return [f"{finding.severity}: {finding.what}" for finding in found]
 
@@ -52,6 +53,19 @@ def _reviewed(*rows: PartitionRow, **changes: Any) -> list[str]:
 def test_sound_system_needs_nothing() -> None:
     """Notes are left out."""
     assert _reviewed(_row(0)) == []
+
+
+def test_limits_above_which_publishers_are_refused() -> None:
+    """A backlog and Redis' memory, as `rtm doctor` says it; below them nothing is said."""
+    limits = {"max_backlog_entries": 10, "max_memory_share": 0.5}
+    full = MemoryView(used_bytes=9, share=0.6)
+    assert _reviewed(_row(0, pending=6, lag=5), memory=full, limits=limits) == [
+        "error: partition 0: 11 messages wait, more than redis.max_backlog_entries = 10",
+        "error: Redis uses 60% of its maxmemory, more than redis.max_memory_share = 0.5",
+    ]
+    half = MemoryView(used_bytes=9, share=0.5)
+    assert _reviewed(_row(0, pending=5, lag=5), memory=half, limits=limits) == []
+    assert _reviewed(_row(0, lag=11), memory=full, limits=dict.fromkeys(limits, 0)) == []
 
 
 def test_worst_stands_first() -> None:
