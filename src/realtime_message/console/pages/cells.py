@@ -20,6 +20,7 @@ WORD_CHARACTERS = 24
 NOTHING = "–"  # noqa: RUF001 - a dash as wide as a number, for what is not there
 
 _KIBIBYTE = 1024
+_LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def size(count: int | None) -> str:
 
 def share(value: float) -> str:
     """Return a share in percent."""
-    return f"{value:.0%}"
+    return "under 1%" if 0 < value < _LEAST_SHARE else f"{value:.0%}"
 
 
 def moment(at: float | None) -> Child:
