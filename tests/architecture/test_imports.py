@@ -36,6 +36,7 @@ OWNED = {
     "jwt": "centrifugo",
     "typer": "cli",
     "rich": "cli",
+    "opentelemetry": "telemetry",
 }
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__main__.py")

@@ -29,7 +29,12 @@ class Dispatcher:
         handlers: by proxy event.
         in_flight: where exchanges are opened.
         max_body_bytes: larger bodies are refused.
+
+    Attributes:
+        takes_traces: whether it is to be given the headers that a trace comes in by.
     """
+
+    takes_traces = False
 
     def __init__(
         self, handlers: Mapping[EventKind, EventHandler], in_flight: InFlight, max_body_bytes: int
@@ -37,6 +42,11 @@ class Dispatcher:
         self._handlers = handlers
         self._in_flight = in_flight
         self.max_body_bytes = max_body_bytes
+
+    @property
+    def events(self) -> list[EventKind]:
+        """The proxy events that are answered."""
+        return list(self._handlers)
 
     def dispatch(
         self,

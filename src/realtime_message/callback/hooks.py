@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from secrets import token_hex
 from typing import TypeVar
 
@@ -89,7 +90,9 @@ class HookRunner:
         if hook.is_async:
             return await hook.call(event)
         loop = asyncio.get_running_loop()
-        reply = await loop.run_in_executor(self._threads, hook.call, event)
+        # With this task's context variables, as in a handler's thread.
+        run = copy_context().run
+        reply = await loop.run_in_executor(self._threads, lambda: run(hook.call, event))
         # A coroutine function behind an ordinary decorator returns what is to be awaited.
         return await reply if inspect.isawaitable(reply) else reply
 

@@ -60,11 +60,13 @@ class HotRequest:
         forwarded_for: what its X-Forwarded-For header held; None without one.
         is_too_large: whether the body was larger than allowed, and dropped.
         keep_alive: whether the client wants the connection to stay open.
+        headers: those that are kept of it; None for nearly all.
     """
 
     __slots__ = (
         "body",
         "forwarded_for",
+        "headers",
         "is_too_large",
         "keep_alive",
         "needs_authentication",
@@ -80,6 +82,7 @@ class HotRequest:
         forwarded_for: bytes | None = None,
         is_too_large: bool = False,
         keep_alive: bool = True,
+        headers: dict[str, str] | None = None,
     ) -> None:
         self.body = body
         self.needs_authentication = needs_authentication
@@ -87,6 +90,7 @@ class HotRequest:
         self.forwarded_for = forwarded_for
         self.is_too_large = is_too_large
         self.keep_alive = keep_alive
+        self.headers = headers
 
 
 class HotQueue:
@@ -169,7 +173,9 @@ class HotQueue:
         if request.is_too_large:
             shared.dispatcher.refuse_large(EventKind.publish, self._on_answered)
         else:
-            shared.dispatcher.dispatch(EventKind.publish, request.body, self._on_answered)
+            shared.dispatcher.dispatch(
+                EventKind.publish, request.body, self._on_answered, request.headers
+            )
 
     def _on_answered(self, _outcome: Outcome, body: bytes) -> None:
         """Write an answer and go on. Called by whoever answers, so it must not raise."""

@@ -56,6 +56,7 @@ class CallbackProtocol(HttpToolsProtocol):
         self._target = b""
         self._secret: bytes | None = None
         self._forwarded_for: bytes | None = None
+        self._headers: dict[str, str] | None = None
         self._has_wishes = False
         self._body: bytes | bytearray = b""
         self._body_size = 0
@@ -207,6 +208,7 @@ class CallbackProtocol(HttpToolsProtocol):
                     forwarded_for=self._forwarded_for,
                     is_too_large=is_too_large,
                     keep_alive=keep_alive,
+                    headers=self._headers,
                 )
             )
 

@@ -87,6 +87,7 @@ class CallbackServer:
         self._tls = tls
         self._settings = settings
         self._hot_route = hot_route
+        self._protocol = _protocol(hot_route)
         self._in_flight = in_flight
         self._state = ServerState()
         self._config = uvicorn.Config(
@@ -172,9 +173,18 @@ class CallbackServer:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     def _connect(self) -> asyncio.Protocol:
-        return CallbackProtocol(
+        return self._protocol(
             config=self._config,
             server_state=self._state,
             app_state={},
             hot_route=self._hot_route,
         )
+
+
+def _protocol(hot_route: HotRoute) -> type[CallbackProtocol]:
+    """Return what a connection is."""
+    if not hot_route.dispatcher.takes_traces:
+        return CallbackProtocol
+    from realtime_message.callback.traced_protocol import TracedProtocol  # noqa: PLC0415 - as rare
+
+    return TracedProtocol

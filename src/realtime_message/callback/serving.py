@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -16,13 +16,13 @@ from starlette.applications import Starlette
 from realtime_message.app import App, open_resources
 from realtime_message.callback.authenticate import Authentication
 from realtime_message.callback.bound_hooks import (
+    BoundHooks,
     bind_hooks,
     check_hooks,
     decorators_of_hooks,
     resources_of_hooks,
 )
-from realtime_message.callback.dispatch import Dispatcher, EventHandler
-from realtime_message.callback.events.table import make_event_handlers
+from realtime_message.callback.events.table import make_dispatcher
 from realtime_message.callback.exchange import InFlight
 from realtime_message.callback.hooks import HookRunner
 from realtime_message.callback.hot_queue import HOT_TARGET, HotRoute
@@ -35,15 +35,19 @@ from realtime_message.errors import ConfigurationError, StreamsUnavailableError
 from realtime_message.settings import Settings
 from realtime_message.settings.checks import MIN_SECRET_CHARACTERS
 from realtime_message.streams import open_streams
-from realtime_message.streams.contracts import EntryAppender
+from realtime_message.streams.trace_contracts import TraceAppender
 from realtime_message.telemetry.backlog_metrics import BacklogMetrics
 from realtime_message.telemetry.callback_metrics import MetricsBlock
 from realtime_message.telemetry.logs import get_logger
+from realtime_message.telemetry.tracing_extra import open_tracing
+
+if TYPE_CHECKING:
+    from realtime_message.telemetry.tracing import Tracing
 
 _log = get_logger("callback.serving")
 
 
-class Appender(EntryAppender, Protocol):
+class Appender(TraceAppender, Protocol):
     """An appender that can say whether it would take an entry."""
 
     async def check(self) -> None:
@@ -99,20 +103,20 @@ async def serve_callback(
     tls = make_tls_context(callback)
     check_hooks(app)
     block = metrics or make_metrics()
-    part = block.part(process)
-    registry = _make_registry(block)
+    part, registry = block.part(process), _make_registry(block)
     async with AsyncExitStack() as stack:
         stack.callback(part.share)
+        tracing = _open_tracing(settings, stack)
         if listener is None:
             listener = bind(callback.host, callback.port)
             stack.callback(listener.close)
         if appender is None:
             appender = await _open_appender(settings, stack, registry)
         in_flight = InFlight(callback.max_in_flight, callback.deadline_seconds, part)
-        handlers = await _open_hooks(settings, app, appender, stack)
-        dispatcher = Dispatcher(handlers, in_flight, callback.max_body_bytes)
+        hooks, runner = await _open_hooks(settings, app, stack)
+        dispatcher = make_dispatcher(settings, hooks, runner, appender, in_flight, tracing=tracing)
         hot_route = HotRoute(dispatcher, Authentication(callback, part), hot_target)
-        routes = _make_routes(hot_route, registry, handlers, appender)
+        routes = _make_routes(hot_route, registry, appender)
         server = CallbackServer(callback, routes, hot_route, in_flight, tls)
         for work in (in_flight.keep_sweeping(), server.close_idle()):
             stack.callback(asyncio.create_task(work).cancel)
@@ -153,14 +157,13 @@ def _make_registry(block: MetricsBlock) -> CollectorRegistry:
 def _make_routes(
     hot_route: HotRoute,
     registry: CollectorRegistry,
-    events: Iterable[EventKind],
     appender: Appender,
 ) -> Starlette:
     return create_routes(
         hot_route.dispatcher,
         hot_route.authentication,
         registry,
-        events=events,
+        events=hot_route.dispatcher.events,
         check_ready=lambda: _check_ready(hot_route, appender),
     )
 
@@ -180,15 +183,24 @@ async def _open_appender(
     return await streams.appender(rule.durability for rule in settings.callback.channels)
 
 
+def _open_tracing(settings: Settings, stack: AsyncExitStack) -> Tracing | None:
+    """Return what makes spans, if that is on."""
+    if not settings.telemetry.tracing:
+        return None
+    tracing = open_tracing()
+    stack.push_async_callback(tracing.flush)
+    return tracing
+
+
 async def _open_hooks(
-    settings: Settings, app: App, appender: EntryAppender, stack: AsyncExitStack
-) -> dict[EventKind, EventHandler]:
-    """Open what the hooks take, and return the event handlers that call them."""
+    settings: Settings, app: App, stack: AsyncExitStack
+) -> tuple[BoundHooks, HookRunner]:
+    """Open what the hooks take, and return them with what calls them."""
     resources = await stack.enter_async_context(open_resources(app, resources_of_hooks(app)))
     _warn_of_events(settings, app)
     runner = HookRunner(settings.callback.hook_threads)
     stack.callback(runner.close)
-    return make_event_handlers(settings, bind_hooks(app, resources), runner, appender)
+    return bind_hooks(app, resources), runner
 
 
 def _warn_of_events(settings: Settings, app: App) -> None:

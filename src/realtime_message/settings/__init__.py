@@ -13,6 +13,7 @@ from realtime_message.settings.options import (
     RedisSettings,
     Settings,
     SubscriptionTokenSettings,
+    TelemetrySettings,
     TokenSettings,
     WorkerSettings,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "RedisSettings",
     "Settings",
     "SubscriptionTokenSettings",
+    "TelemetrySettings",
     "TokenSettings",
     "WorkerSettings",
     "check_settings",

@@ -11,6 +11,7 @@ from realtime_message.settings.sections.gateway import GatewaySettings
 from realtime_message.settings.sections.log import LogSettings
 from realtime_message.settings.sections.option import Section
 from realtime_message.settings.sections.redis import Durability, RedisSettings
+from realtime_message.settings.sections.telemetry import TelemetrySettings
 from realtime_message.settings.sections.tokens import SubscriptionTokenSettings, TokenSettings
 from realtime_message.settings.sections.worker import WorkerSettings
 
@@ -26,6 +27,7 @@ __all__ = [
     "Section",
     "Settings",
     "SubscriptionTokenSettings",
+    "TelemetrySettings",
     "TokenSettings",
     "Who",
     "WorkerSettings",
@@ -45,3 +47,4 @@ class Settings(Section, frozen=True, kw_only=True):
     gateway: GatewaySettings = msgspec.field(default_factory=GatewaySettings)
     console: ConsoleSettings = msgspec.field(default_factory=ConsoleSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
+    telemetry: TelemetrySettings = msgspec.field(default_factory=TelemetrySettings)

@@ -17,7 +17,7 @@ from realtime_message.streams.connection import Connector
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
 from realtime_message.streams.durability import Barrier, barrier_of, chosen_durability
 from realtime_message.streams.former_marks import FormerMarks, Mark
-from realtime_message.streams.held_appends import HeldAppends, Submission
+from realtime_message.streams.held_appends import HeldAppends, Submission, TracedSubmission
 from realtime_message.streams.keys import Keys, dedup_digest
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.layout_view import LayoutView
@@ -26,7 +26,8 @@ from realtime_message.streams.route import Route
 from realtime_message.streams.scripts import load_script
 from realtime_message.streams.server_errors import StreamSealedError
 from realtime_message.streams.session import Session
-from realtime_message.streams.wire import pack
+from realtime_message.streams.wire import Command, pack
+from realtime_message.telemetry.trace_context import TraceContext
 
 #: How long the key lives that a check writes.
 CHECK_KEY_MS = 1000
@@ -146,6 +147,38 @@ class PipelinedAppender:
             key = self._keys.dedup(partition, dedup_digest(dedup.key))
             call = (2, self._streams[partition], key, payload, dedup.reply, dedup.window_ms)
             enqueue(pack(("EVALSHA", self._script.sha, *call)), submission, call)
+
+    def submit_traced(
+        self,
+        trace: TraceContext,
+        partition: int,
+        payload: bytes,
+        on_appended: OnAppended,
+        *,
+        dedup: Dedup | None,
+        durability: ChannelDurability,
+    ) -> None:
+        """Append as `submit` does, and keep a trace beside the payload."""
+        told = (on_appended, dedup, durability)
+        submission = TracedSubmission(self._held, payload, *told, trace=trace)
+        if self._held.is_holding or (dedup is not None and self._marks.may_be):
+            self._held.add(submission)
+        else:
+            self.send_again(partition, submission)
+
+    def send_again(self, partition: int, submission: Submission) -> None:
+        """Append to a partition, with a trace or without. See held_appends.Sender."""
+        if self._refusals[partition] is not None or not isinstance(submission, TracedSubmission):
+            self.send(partition, submission)
+            return
+        stream, dedup, fields = self._streams[partition], submission.dedup, submission.trace.fields
+        command: Command = ("XADD", stream, "*", "payload", submission.payload, *fields)
+        call: Command | None = None
+        if dedup is not None:
+            key = self._keys.dedup(partition, dedup_digest(dedup.key))
+            call = (2, stream, key, submission.payload, dedup.reply, dedup.window_ms, *fields)
+            command = ("EVALSHA", self._script.sha, *call)
+        self._enqueuers[submission.durability][partition](pack(command), submission, call)
 
     def confirm(self, mark: Mark, submission: Submission) -> None:
         """Tell that a message was appended before, once that is as durable as it must be."""

@@ -27,6 +27,7 @@ from realtime_message.streams.former_marks import Candidate, FormerMarks, Mark
 from realtime_message.streams.route import Route
 from realtime_message.streams.server_errors import StreamSealedError
 from realtime_message.telemetry.logs import get_logger
+from realtime_message.telemetry.trace_context import TraceContext
 
 #: How often it is looked whether the streams are open again.
 LOOK_SECONDS = 0.005
@@ -38,12 +39,12 @@ _log = get_logger("streams.append")
 class Sender(Protocol):
     """What appends in the end; see append.py."""
 
-    def send(self, partition: int, submission: Submission) -> None:
-        """Append to a partition."""
-        ...
-
     def confirm(self, mark: Mark, submission: Submission) -> None:
         """Tell that a message was appended before, once that is as durable as it must be."""
+        ...
+
+    def send_again(self, partition: int, submission: Submission) -> None:
+        """Append what was held, of whichever kind it is."""
         ...
 
     async def name_connections(self) -> bool:
@@ -71,6 +72,12 @@ class Submission(msgspec.Struct, gc=False):
             self.held.take_back(self)
         else:
             self.on_appended(outcome)
+
+
+class TracedSubmission(Submission, gc=False, kw_only=True):
+    """An append that keeps a trace beside the payload."""
+
+    trace: TraceContext
 
 
 class HeldAppends:
@@ -217,7 +224,7 @@ class HeldAppends:
             return
         partition = partition_of(channel, partition_count)
         submission.payload = payload_in_partition(submission.payload, partition)
-        self._sender.send(partition, submission)
+        self._sender.send_again(partition, submission)
 
     def _expire(self) -> None:
         now = self._loop.time()

@@ -19,6 +19,7 @@ from realtime_message.streams.fenced_script import run_fenced
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout import Layout
 from realtime_message.streams.session import Session
+from realtime_message.streams.stored_entry import with_trace
 from realtime_message.streams.wire import Command, pair_up
 
 _PARKED, _RESUMING = 1, 2
@@ -197,14 +198,13 @@ class RedisChannelParker:
         entries = []
         for entry_id, fields in rows:
             named = pair_up(fields)
-            entries.append(
-                Entry(
-                    str(entry_id, "ascii"),
-                    named.get(b"payload"),
-                    int(attempts) if entry_id == tried_id else 0,
-                    named.get(b"entry_id", b"").decode(),
-                )
+            entry = Entry(
+                str(entry_id, "ascii"),
+                named.get(b"payload"),
+                int(attempts) if entry_id == tried_id else 0,
+                named.get(b"entry_id", b"").decode(),
             )
+            entries.append(with_trace(entry, named))
         return entries
 
     async def record_attempt(self, channel: str, entry_id: str, attempts: int) -> None:

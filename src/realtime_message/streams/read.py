@@ -18,7 +18,7 @@ from realtime_message.streams.keys import Keys
 from realtime_message.streams.parked import channel_digest
 from realtime_message.streams.server_errors import GroupMissingError
 from realtime_message.streams.session import Session
-from realtime_message.streams.stored_entry import entries_of, entry_of
+from realtime_message.streams.stored_entry import ReadEntries, entry_of
 from realtime_message.streams.wire import Command, pair_up
 
 BEGINNING = "0-0"
@@ -42,6 +42,7 @@ class RedisPartitionReader:
         consumer: the name in the consumer group.
         timeout_seconds: how long a command may take.
         on_incident: told what was healed.
+        read_entries: makes entries of what is read.
     """
 
     def __init__(
@@ -54,15 +55,16 @@ class RedisPartitionReader:
         *,
         timeout_seconds: float,
         on_incident: OnIncident,
+        read_entries: ReadEntries,
     ) -> None:
         self._session = session
         self._lease = lease
         self._consumer = consumer
         self._on_incident = on_incident
+        self._read_entries = read_entries
         self._stream = keys.stream(lease.partition)
         self._group = keys.group(lease.partition)
         self._epoch_key = keys.epoch(lease.partition)
-        self._dead_key = keys.dead_letters(lease.partition)
         self._keys = keys
         self._fence = Fence(connector, self._epoch_key, lease, timeout_seconds)
         self._waiter = EntryWaiter(connector, self._stream, timeout_seconds)
@@ -132,13 +134,12 @@ class RedisPartitionReader:
     async def record_attempt(self, entry_id: str, attempts: int) -> None:
         """Keep the number of attempts. See contracts.PartitionReader.record_attempt."""
         # Redis counts the first delivery as one, before any attempt.
-        arguments = (self._group, self._consumer, entry_id, attempts + 1)
-        await self._settle("entry_retry", [], arguments)
+        await self._settle("entry_retry", [], (self._group, self._consumer, entry_id, attempts + 1))
 
     async def bury(self, entry: Entry, *, reason: str, error: str, attempts: int) -> None:
         """Move an entry to the dead letters. See contracts.PartitionReader.bury."""
-        told = ("reason", reason, "error", error, "attempts", attempts)
-        await self._move(entry, self._dead_key, *told, "worker", self._lease.holder)
+        told = "reason", reason, "error", error, "attempts", attempts, "worker", self._lease.holder
+        await self._move(entry, self._keys.dead_letters(self._lease.partition), *told)
 
     async def set_aside(self, channel: str, entry: Entry) -> None:
         """Move an entry to its parked channel's. See contracts.PartitionReader.set_aside."""
@@ -187,15 +188,14 @@ class RedisPartitionReader:
         if count <= 0:
             return []
         self._has_lost_reply = False
-        return [] if last is None else entries_of(last[0][1])
+        return [] if last is None else self._read_entries(last[0][1])
 
     async def _missed(self, acknowledged: Sequence[str], count: int) -> list[Entry]:
         """Acknowledge, then return what a read delivered to us without our getting its reply."""
         await self._read(acknowledged, 0)
         assert self._read_to is not None  # noqa: S101 - a read was sent
         entries, self._read_to = await self._pending(self._read_to, count)
-        if not entries:
-            self._has_lost_reply = False
+        self._has_lost_reply = bool(entries)
         return entries
 
     async def _pending(self, after: str, count: int) -> tuple[list[Entry], str]:

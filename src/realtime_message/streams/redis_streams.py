@@ -31,6 +31,7 @@ from realtime_message.streams.resize_plan import Planner
 from realtime_message.streams.server_state import ServerInspector
 from realtime_message.streams.session import Session
 from realtime_message.streams.startup import check_server, wait_until_ready
+from realtime_message.streams.stored_entry import entries_of, traced_entries_of
 from realtime_message.streams.trim import RedisStreamTrimmer
 
 
@@ -55,10 +56,17 @@ class Streams:
         backlog: which partitions take no more for now; looked at while there is an appender.
     """
 
-    def __init__(self, settings: RedisSettings, on_incident: OnIncident = leave_uncounted) -> None:
+    def __init__(
+        self,
+        settings: RedisSettings,
+        on_incident: OnIncident = leave_uncounted,
+        *,
+        keeps_traces: bool = False,
+    ) -> None:
         self.settings = settings
         self.keys = Keys(settings.prefix)
         self._on_incident = on_incident
+        self._read_entries = traced_entries_of if keeps_traces else entries_of
         self._connector = Connector(settings)
         self._session = Session(self._connector, settings.command_timeout_seconds, self.keys.layout)
         self._appender: PipelinedAppender | None = None
@@ -166,6 +174,7 @@ class Streams:
             consumer,
             timeout_seconds=self.settings.command_timeout_seconds,
             on_incident=self._on_incident,
+            read_entries=self._read_entries,
         )
 
     async def retire_consumers(self, lease: Lease, consumer: str, *, is_leaving: bool) -> int:
@@ -197,19 +206,23 @@ class Streams:
 
 
 async def open_streams(
-    settings: RedisSettings, on_incident: OnIncident = leave_uncounted
+    settings: RedisSettings,
+    on_incident: OnIncident = leave_uncounted,
+    *,
+    keeps_traces: bool = False,
 ) -> Streams:
     """Connect, check the server and the layout, make the consumer groups.
 
     Args:
         settings: where the server is, and how many partitions there are.
         on_incident: told of what was healed, for metrics.
+        keeps_traces: whether readers look for the trace beside each payload.
 
     Raises:
         StartupError: unreachable within startup_timeout_seconds, login refused, a server that is
             too old or lacks a command or right, or another layout. The text says what to do.
     """
-    streams = Streams(settings, on_incident)
+    streams = Streams(settings, on_incident, keeps_traces=keeps_traces)
     try:
         await wait_until_ready(streams.check, streams.where, settings.startup_timeout_seconds)
     except BaseException:

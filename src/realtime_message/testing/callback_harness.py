@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from realtime_message.app import App
 from realtime_message.callback.bound_hooks import bind_hooks
 from realtime_message.callback.dispatch import Dispatcher
-from realtime_message.callback.events.table import make_event_handlers
+from realtime_message.callback.events.table import make_dispatcher
 from realtime_message.callback.exchange import InFlight
 from realtime_message.callback.hooks import HookRunner
 from realtime_message.centrifugo.events import EventKind
@@ -21,6 +21,9 @@ from realtime_message.centrifugo.tokens import make_connection_token
 from realtime_message.settings import CallbackSettings, RedisSettings, Settings
 from realtime_message.telemetry.callback_metrics import MetricsBlock
 from realtime_message.testing.memory.streams import MemoryStreams
+
+if TYPE_CHECKING:
+    from realtime_message.telemetry.tracing import Tracing
 
 _SECRET = "a secret for tests, as long as a real one has to be"  # noqa: S105 - protects nothing
 
@@ -87,8 +90,8 @@ class CallbackHarness:
         self._in_flight: InFlight | None = None
         self._dispatcher: Dispatcher | None = None
 
-    def open(self, resources: Mapping[str, Any]) -> None:
-        """Bind the hooks to what they take.
+    def open(self, resources: Mapping[str, Any], tracing: Tracing | None = None) -> None:
+        """Bind the hooks to what they take, with spans around publishes if there is tracing.
 
         Raises:
             AppError: a hook asks for what nothing fits.
@@ -99,8 +102,14 @@ class CallbackHarness:
         metrics = MetricsBlock(tuple(EventKind), tuple(Code)).part()
         self._in_flight = InFlight(callback.max_in_flight, callback.deadline_seconds, metrics)
         hooks = bind_hooks(self._app, resources)
-        handlers = make_event_handlers(self._settings, hooks, runner, self._streams.attached)
-        self._dispatcher = Dispatcher(handlers, self._in_flight, callback.max_body_bytes)
+        self._dispatcher = make_dispatcher(
+            self._settings,
+            hooks,
+            runner,
+            self._streams.attached,
+            self._in_flight,
+            tracing=tracing,
+        )
 
     def close(self) -> None:
         """Let go of the threads."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from realtime_message.app import App
 from realtime_message.errors import StreamsUnavailableError
@@ -18,6 +18,9 @@ from realtime_message.worker.lifecycle import StopRequest
 from realtime_message.worker.names import make_names
 from realtime_message.worker.settle import Observer
 from realtime_message.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from realtime_message.telemetry.tracing import Tracing
 
 T = TypeVar("T")
 
@@ -99,6 +102,7 @@ class RunningWorker:
         resources: what handlers take by name.
         replies: what handlers answer with.
         observe: is told of every attempt, besides the metrics.
+        tracing: makes spans; None for none.
         settings: what differs from the defaults.
 
     Attributes:
@@ -116,6 +120,7 @@ class RunningWorker:
         *,
         replies: RecordedReplies | None = None,
         observe: Observer | None = None,
+        tracing: Tracing | None = None,
         **settings: Any,
     ) -> None:
         self.metrics = WorkerMetrics()
@@ -138,6 +143,7 @@ class RunningWorker:
                 metrics=self.metrics,
                 observe=self._observe,
                 clock=asyncio.get_running_loop().time,
+                tracing=tracing,
             ),
             InlineKeeper,
         )

@@ -20,13 +20,9 @@ from realtime_message.app import App, check_handlers, open_resources
 from realtime_message.message import Message, encode_message
 from realtime_message.partitions import partition_of
 from realtime_message.settings import CallbackSettings
+from realtime_message.telemetry.tracing_extra import open_tracing
 from realtime_message.telemetry.worker_metrics import Outcome
-from realtime_message.testing.attempts import (
-    Attempt,
-    DeadLetter,
-    parked_messages,
-    read_dead_letter,
-)
+from realtime_message.testing.attempts import Attempt, DeadLetter, parked_messages, read_dead_letter
 from realtime_message.testing.callback_harness import CallbackHarness
 from realtime_message.testing.given import check_replaced, given_app, made_message
 from realtime_message.testing.memory.state import Pending
@@ -58,6 +54,7 @@ class WorkerHarness:
         resources: given to them instead of what the app's resources would open, by name.
         partition_count: how many partitions there are.
         callback: settings of the callback service, for `callback`.
+        has_tracing: whether publishes and attempts are spans; needs the extra `tracing`.
         settings: of the worker, by their names in `[worker]`, where they differ from the
             defaults.
 
@@ -78,6 +75,7 @@ class WorkerHarness:
         resources: Mapping[str, Any] | None = None,
         partition_count: int = 8,
         callback: CallbackSettings | None = None,
+        has_tracing: bool = False,
         **settings: Any,
     ) -> None:
         self._app = given_app(app)
@@ -96,6 +94,7 @@ class WorkerHarness:
         self._time: SkippedTime | None = None
         self._worker: RunningWorker | None = None
         self._quiet_seconds = 0.0
+        self._tracing = open_tracing() if has_tracing else None
 
     async def __aenter__(self) -> Self:
         check_handlers(self._app)
@@ -104,7 +103,7 @@ class WorkerHarness:
         self._time.install()
         opening = open_resources(self._app, replaced=self._replaced)
         self._opened = await self._stack.enter_async_context(opening)
-        self.callback.open(self._opened)
+        self.callback.open(self._opened, self._tracing)
         self._stack.callback(self.callback.close)
         self._start()
         return self
@@ -255,6 +254,7 @@ class WorkerHarness:
             self._opened,
             replies=self.replies,
             observe=self._observe,
+            tracing=self._tracing,
             **self._settings,
         )
 

@@ -177,7 +177,7 @@ class Batcher:
         limit = asyncio.timeout(self._time_limit_seconds)
         try:
             async with limit:
-                await self._handler.call_batch(contents)
+                await self._handler.call_batch(batch, contents)
         except ENDS:
             raise
         except BaseException as error:

@@ -33,14 +33,14 @@ class BoundHandler:
         call: calls it with one delivery.
         batch: how messages are gathered; None for one by one.
         content: for a batch, what the handler gets of one delivery; may raise Reject.
-        call_batch: for a batch, calls it with what it gets of several.
+        call_batch: for a batch, calls it with several deliveries: with what it gets of them.
     """
 
     handler: Handler
     call: Callable[[Delivery], Awaitable[Any]]
     batch: BatchRule | None
     content: Callable[[Delivery], Any]
-    call_batch: Callable[[Sequence[Any]], Awaitable[Any]]
+    call_batch: Callable[[Sequence[Delivery], Sequence[Any]], Awaitable[Any]]
 
 
 class Binder:
@@ -84,7 +84,7 @@ class Binder:
         given = {p.name: self._resources[p.name] for p in rest}
         function = self._awaitable(handler)
 
-        async def call_batch(contents: Sequence[Any]) -> None:
+        async def call_batch(_: Sequence[Delivery], contents: Sequence[Any]) -> None:
             await function(list(contents), **given)
 
         take = takes[content.name]
@@ -152,5 +152,5 @@ class Binder:
         return lambda delivery, _context: decode(delivery.message.raw)
 
 
-def _nothing(_: Any) -> Any:
+def _nothing(*_: Any) -> Any:
     raise AssertionError("a handler takes messages one by one or in batches")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from realtime_message.app import App
 from realtime_message.context import Replies
@@ -23,6 +23,9 @@ from realtime_message.worker.lease_hold import Clock
 from realtime_message.worker.names import Names
 from realtime_message.worker.parking import ChannelParker
 from realtime_message.worker.settle import Observer
+
+if TYPE_CHECKING:
+    from realtime_message.telemetry.tracing import Tracing
 
 
 class WorkerStreams(Protocol):
@@ -92,6 +95,7 @@ class Equipment:
         metrics: counts.
         observe: is told of every attempt.
         clock: seconds, never jumping.
+        tracing: makes spans; None where it is off.
     """
 
     settings: WorkerSettings
@@ -103,3 +107,4 @@ class Equipment:
     metrics: WorkerMetrics
     observe: Observer
     clock: Clock
+    tracing: Tracing | None = None

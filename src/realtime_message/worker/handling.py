@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from realtime_message.patterns import PatternTable
 from realtime_message.streams.contracts import PartitionReader
-from realtime_message.worker.calls import Binder
+from realtime_message.worker.calls import Binder, BoundHandler
 from realtime_message.worker.dispatcher import Dispatcher
 from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.held_partition import HeldPartition
@@ -15,7 +16,7 @@ from realtime_message.worker.parking import ChannelParker
 from realtime_message.worker.retry import RetryPolicy
 from realtime_message.worker.runners import Runners
 from realtime_message.worker.running import Running
-from realtime_message.worker.settle import Settler
+from realtime_message.worker.settle import Observer, Settler
 from realtime_message.worker.surroundings import Surroundings
 from realtime_message.worker.suspects import Suspects
 from realtime_message.worker.threads import HandlerThreads
@@ -51,7 +52,7 @@ class Handling:
         )
         settler = Settler(
             policy,
-            equipment.observe,
+            _observer(equipment),
             halts_channels=settings.dead_letter_policy == "halt_channel",
         )
         self._suspects = Suspects(settler.begin)
@@ -60,13 +61,30 @@ class Handling:
         )
         dispatcher = Dispatcher(
             self._turns,
-            binder.bind_all(),
+            self._handlers(binder, settler, equipment),
             self.running,
             settler,
             unhandled=settings.unhandled,
             clock=equipment.clock,
         )
         self._runners = Runners(self._turns, dispatcher.work, settings.concurrency, on_failure)
+
+    def _handlers(
+        self, binder: Binder, settler: Settler, equipment: Equipment
+    ) -> PatternTable[BoundHandler]:
+        """Return the app's handlers, with spans around their calls where there is tracing."""
+        handlers = binder.bind_all()
+        if equipment.tracing is None:
+            return handlers
+        from realtime_message.worker.traced import traced_handlers  # noqa: PLC0415 - an extra
+
+        return traced_handlers(
+            handlers,
+            equipment.tracing,
+            equipment.names.worker,
+            settler=settler,
+            is_closed=lambda: self._runners.is_closed,
+        )
 
     def announce_stop(self) -> None:
         """Let handlers that ask know that the worker drains."""
@@ -98,3 +116,12 @@ class Handling:
         self._threads.close()
         await self._runners.close()
         self.running.close()
+
+
+def _observer(equipment: Equipment) -> Observer:
+    """Return who is told of each attempt; dead letters are spans where there is tracing."""
+    if equipment.tracing is None:
+        return equipment.observe
+    from realtime_message.worker.traced import traced_observer  # noqa: PLC0415 - an extra
+
+    return traced_observer(equipment.observe, equipment.tracing, equipment.names.worker)

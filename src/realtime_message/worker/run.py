@@ -7,12 +7,14 @@ import gc
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from realtime_message.app import App, check_handlers, open_resources, takes_context
 from realtime_message.errors import EXIT_INTERRUPTED, RealtimeMessageError
 from realtime_message.settings import Settings, check_settings, load_settings
 from realtime_message.streams import open_streams
 from realtime_message.telemetry.logs import configure_logging, get_logger
+from realtime_message.telemetry.tracing_extra import open_tracing
 from realtime_message.telemetry.worker_metrics import WorkerMetrics
 from realtime_message.worker.equipment import Equipment
 from realtime_message.worker.lease_hold import steady_clock
@@ -24,6 +26,9 @@ from realtime_message.worker.server_api import ServerApi
 from realtime_message.worker.settle import Observer
 from realtime_message.worker.status_server import StatusServer
 from realtime_message.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from realtime_message.telemetry.tracing import Tracing
 
 log = get_logger("worker.run")
 
@@ -81,14 +86,18 @@ async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
     check_handlers(app)
     names = make_names(settings.worker.id)
     metrics = WorkerMetrics()
+    tracing = open_tracing() if settings.telemetry.tracing else None
     _warn_of_missing_key(settings, app)
-    gateway = settings.gateway
-    replies = ServerApi(gateway.api_url, gateway.api_key, gateway.previous_api_key)
+    replies = _server_api(settings, tracing)
     channel = settings.worker.receipts_channel
     receipts = Receipts(replies, channel, names, metrics) if channel else None
     async with contextlib.AsyncExitStack() as stack:
+        if tracing is not None:
+            stack.push_async_callback(tracing.flush)
         streams = await open_streams(
-            settings.redis, lambda incident: metrics.count_incident(incident.kind)
+            settings.redis,
+            lambda incident: metrics.count_incident(incident.kind),
+            keeps_traces=tracing is not None,
         )
         stack.push_async_callback(streams.close)
         stack.push_async_callback(replies.close)
@@ -106,22 +115,35 @@ async def serve(settings: Settings, app: App, stop: StopRequest) -> None:
                 metrics=metrics,
                 observe=_observer(metrics, receipts),
                 clock=steady_clock,
+                tracing=tracing,
             )
         )
         metrics.owned = worker.ownership.in_hand
-        if settings.worker.metrics_port:
-            status = StatusServer(
-                settings.worker.metrics_host,
-                settings.worker.metrics_port,
-                metrics,
-                worker.health,
-            )
-            stack.callback(status.close)
+        _open_status(settings, worker, stack)
         # What is there now stays: the garbage collector need not look at it again.
         gc.collect()
         gc.freeze()
         stack.enter_context(stop_on_signals(stop))
         await worker.run(stop)
+
+
+def _server_api(settings: Settings, tracing: Tracing | None) -> ServerApi:
+    """Return what handlers answer with; their calls carry the trace, if there is one."""
+    gateway = settings.gateway
+    return ServerApi(
+        gateway.api_url,
+        gateway.api_key,
+        gateway.previous_api_key,
+        more_headers=tracing.headers if tracing is not None else None,
+    )
+
+
+def _open_status(settings: Settings, worker: Worker, stack: contextlib.AsyncExitStack) -> None:
+    """Serve metrics and health, unless that is off."""
+    chosen, metrics = settings.worker, worker.equipment.metrics
+    if chosen.metrics_port:
+        status = StatusServer(chosen.metrics_host, chosen.metrics_port, metrics, worker.health)
+        stack.callback(status.close)
 
 
 def _observer(metrics: WorkerMetrics, receipts: Receipts | None) -> Observer:

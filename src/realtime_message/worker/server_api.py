@@ -8,7 +8,7 @@ a refusal comes as status 200 with an `error` object, a wrong key as 401; a repe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -50,11 +50,20 @@ class ServerApi:
         api_url: such as `http://127.0.0.1:8000/api`.
         api_key: as in Centrifugo's `http_api.key`.
         previous_api_key: offered to a Centrifugo that refuses the other; empty for none.
+        more_headers: returns more headers for a call; None for none.
     """
 
-    def __init__(self, api_url: str, api_key: str, previous_api_key: str = "") -> None:
+    def __init__(
+        self,
+        api_url: str,
+        api_key: str,
+        previous_api_key: str = "",
+        *,
+        more_headers: Callable[[], Mapping[str, str]] | None = None,
+    ) -> None:
         self._api_url = api_url.rstrip("/")
         self._api_keys = [api_key, *([previous_api_key] if previous_api_key else [])]
+        self._more_headers = more_headers
         self._client: httpx.AsyncClient | None = None
 
     async def publish(self, channel: str, data: Any, *, idempotency_key: str) -> None:
@@ -125,6 +134,8 @@ class ServerApi:
                 # The gateway stands beside us: a proxy of the environment is for the outside.
                 trust_env=False,
             )
+            if self._more_headers is not None:
+                self._client.event_hooks["request"].append(_adding(self._more_headers))
         for key in self._api_keys[:-1]:
             response = await self._send(self._client, method, content, key)
             if response.status_code != _UNAUTHORIZED:
@@ -172,3 +183,14 @@ class ServerApi:
         raise ServerApiError(
             f"Centrifugo refused {method}: {reply.error.message} (code {reply.error.code})"
         )
+
+
+def _adding(
+    more_headers: Callable[[], Mapping[str, str]],
+) -> Callable[[httpx.Request], Awaitable[None]]:
+    """Return what adds headers to a request of httpx."""
+
+    async def add(request: httpx.Request) -> None:
+        request.headers.update(more_headers())
+
+    return add

@@ -54,6 +54,15 @@ class Settler:
         else:
             self._settle_failed(delivery, error, took_seconds)
 
+    def outcome_of(self, delivery: Delivery, error: BaseException | None) -> Outcome:
+        """Return what `settle` is about to make of the end of an attempt."""
+        is_lost = delivery.held.hold.lost_because is not None
+        if is_lost or (error is not None and delivery.cancel_cause is CancelCause.abandoned):
+            return Outcome.abandoned
+        if error is None:
+            return _ACK
+        return self._policy.decide(error, delivery.attempt, 0.0).outcome
+
     def settle_within(self, delivery: Delivery, took_seconds: float) -> None:
         """Acknowledge a message of a batch while a later one of its channel is in hand."""
         if delivery.held.hold.is_lost:

@@ -69,7 +69,7 @@ class Worker:
         Raises:
             BaseException: what a part met and could not deal with; the rest was drained.
         """
-        settings, streams = self.equipment.settings, self.equipment.streams
+        app, settings, streams = self.equipment.app, self.equipment.settings, self.equipment.streams
         trimming = keep_trimmed(streams.trimmer, self.ownership.in_hand, settings)
         self.watch.start()
         self.keeper.start()
@@ -78,7 +78,6 @@ class Worker:
             self.failure.watch(trimming, "trimming"),
             self.failure.watch(self.progress.watch(), "progress watch"),
         ]
-        app = self.equipment.app
         named = {"app": app.name} if app.name else {}
         handlers = app.message_handlers.patterns
         log.info("worker.started", worker=self.equipment.names.worker, handlers=handlers, **named)

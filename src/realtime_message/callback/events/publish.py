@@ -30,7 +30,8 @@ from realtime_message.errors import Refuse, StreamsError, StreamsFullError
 from realtime_message.message import Message, encode_message
 from realtime_message.patterns import PatternTable
 from realtime_message.settings import CallbackSettings
-from realtime_message.streams.contracts import Appended, Dedup, EntryAppender
+from realtime_message.streams.contracts import Appended, Dedup
+from realtime_message.streams.trace_contracts import Submit
 from realtime_message.telemetry.callback_metrics import Outcome
 from realtime_message.telemetry.logs import get_logger
 
@@ -49,13 +50,13 @@ class PublishHandler:
         runner: HookRunner,
         admission: Admission,
         limits: RateLimits,
-        appender: EntryAppender,
+        submit: Submit,
     ) -> None:
         self._hooks = hooks
         self._runner = runner
         self._admission = admission
         self._limits = limits
-        self._appender = appender
+        self._submit = submit
         self._id_field = settings.dedup_field
         self._window_ms = int(settings.dedup_window_seconds * 1000)
         self._ids = MessageIds()
@@ -116,7 +117,7 @@ class PublishHandler:
         if payload.client_message_id is not None:
             key = dedup_key(message, payload.client_message_id)
             dedup = Dedup(key=key, reply=body, window_ms=self._window_ms)
-        self._appender.submit(
+        self._submit(
             channel.partition,
             encode_message(message),
             partial(_appended, exchange, body),

@@ -5,6 +5,7 @@
 -- ARGV[1] payload    bytes: the entry's payload field
 -- ARGV[2] reply      bytes: kept for resends
 -- ARGV[3] window_ms  integer, milliseconds: how long it is kept
+-- ARGV[4…] in turn: field, value, text: of the entry, after its payload
 --
 -- Reply: the new entry's id; for a resend {id of the first entry, reply kept with it}.
 -- Errors: WRONGTYPE; OOM, READONLY and others that refuse writes, before anything is written.
@@ -21,6 +22,6 @@ if stored then
   return {string.sub(stored, 1, space - 1), string.sub(stored, space + 1)}
 end
 
-local id = redis.call('XADD', stream, '*', 'payload', payload)
+local id = redis.call('XADD', stream, '*', 'payload', payload, unpack(ARGV, 4))
 redis.call('SET', dedup, id .. ' ' .. reply, 'PX', window_ms)
 return id

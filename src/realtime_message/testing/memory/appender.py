@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -13,6 +14,7 @@ from realtime_message.errors import StreamsUnavailableError
 from realtime_message.message import Message, decode_message
 from realtime_message.settings import ChannelDurability
 from realtime_message.streams.contracts import Appended, Dedup, OnAppended
+from realtime_message.telemetry.trace_context import TraceContext
 from realtime_message.testing.memory.state import MemoryServer
 
 
@@ -27,6 +29,7 @@ class MemoryAppender:
         partition_count: by which channels are routed; it never changes.
         entries: what was appended: partition and payload, in order.
         durabilities: the levels that were asked for, in order.
+        traces: what each entry keeps.
     """
 
     server: MemoryServer | None = None
@@ -35,6 +38,7 @@ class MemoryAppender:
     partition_count: int = 8
     entries: list[tuple[int, bytes]] = field(default_factory=list)
     durabilities: list[ChannelDurability] = field(default_factory=list)
+    traces: list[TraceContext | None] = field(default_factory=list)
     _kept: dict[str, tuple[Appended, float]] = field(default_factory=dict)
     _held: deque[Callable[[], None]] = field(default_factory=deque)
 
@@ -55,15 +59,21 @@ class MemoryAppender:
         durability: ChannelDurability = "default",
     ) -> None:
         """Append; see contracts.EntryAppender."""
-        self.durabilities.append(durability)
+        self._later(durability, on_appended, partial(self._store, partition, payload, dedup))
 
-        def finish() -> None:
-            on_appended(self.failure or self._store(partition, payload, dedup))
-
-        if self.is_holding:
-            self._held.append(finish)
-        else:
-            asyncio.get_running_loop().call_soon(finish)
+    def submit_traced(
+        self,
+        trace: TraceContext,
+        partition: int,
+        payload: bytes,
+        on_appended: OnAppended,
+        *,
+        dedup: Dedup | None,
+        durability: ChannelDurability,
+    ) -> None:
+        """Append with a trace; see trace_contracts.TraceAppender."""
+        store = partial(self._store, partition, payload, dedup, trace)
+        self._later(durability, on_appended, store)
 
     async def append(
         self,
@@ -101,17 +111,40 @@ class MemoryAppender:
         """How many outcomes are held back."""
         return len(self._held)
 
-    def _store(self, partition: int, payload: bytes, dedup: Dedup | None) -> Appended:
+    def _later(
+        self,
+        durability: ChannelDurability,
+        on_appended: OnAppended,
+        store: Callable[[], Appended],
+    ) -> None:
+        self.durabilities.append(durability)
+
+        def finish() -> None:
+            on_appended(self.failure or store())
+
+        if self.is_holding:
+            self._held.append(finish)
+        else:
+            asyncio.get_running_loop().call_soon(finish)
+
+    def _store(
+        self,
+        partition: int,
+        payload: bytes,
+        dedup: Dedup | None,
+        trace: TraceContext | None = None,
+    ) -> Appended:
         now = self.server.clock() if self.server is not None else 0.0
         if dedup is not None and dedup.key in self._kept:
             kept, until = self._kept[dedup.key]
             if now < until:
                 return kept
         self.entries.append((partition, payload))
+        self.traces.append(trace)
         if self.server is None:
             appended = Appended(f"{len(self.entries)}-0")
         else:
-            appended = Appended(self.server.append(partition, payload).id)
+            appended = Appended(self.server.append(partition, payload, trace).id)
         if dedup is not None:
             kept = msgspec.structs.replace(appended, stored_reply=dedup.reply)
             self._kept[dedup.key] = (kept, now + dedup.window_ms / 1000)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from realtime_message.streams.contracts import Entry, Lease
 from realtime_message.testing.memory.fenced_line import FencedLine
 from realtime_message.testing.memory.line import Line
@@ -110,7 +112,9 @@ class MemoryPartitionReader:
 
         def step() -> None:
             if self._state.pending.pop(entry.id, None) is not None:
-                moved = Entry(self._server.next_id(), entry.payload, aside_of=entry.id)
+                moved = msgspec.structs.replace(
+                    entry, id=self._server.next_id(), attempts=0, aside_of=entry.id
+                )
                 self._state.aside.setdefault(channel, []).append(moved)
 
         await self._fenced.call("set_aside", step)
@@ -149,7 +153,7 @@ class MemoryPartitionReader:
 
 
 def _entries(found: Sequence[Pending]) -> list[Entry]:
-    return [Entry(p.entry.id, p.entry.payload, p.attempts) for p in found]
+    return [msgspec.structs.replace(p.entry, attempts=p.attempts) for p in found]
 
 
 def _nothing() -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from realtime_message.errors import LeaseLostError
 from realtime_message.streams.contracts import Entry, Lease
+from realtime_message.streams.trace_contracts import TracedEntry
+from realtime_message.telemetry.trace_context import TraceContext
 
 
 @dataclass(slots=True)
@@ -162,9 +164,14 @@ class MemoryServer:
         self._last_place += 1
         return f"{int(self.clock() * 1000)}-{self._last_place}"
 
-    def append(self, partition: int, payload: bytes | None) -> Entry:
+    def append(
+        self, partition: int, payload: bytes | None, trace: TraceContext | None = None
+    ) -> Entry:
         """Append an entry, and wake who waits for one."""
-        return self.append_entry(partition, Entry(self.next_id(), payload))
+        entry = Entry(self.next_id(), payload)
+        if trace is not None:
+            entry = TracedEntry(entry.id, payload, trace=trace)
+        return self.append_entry(partition, entry)
 
     def append_entry(self, partition: int, entry: Entry) -> Entry:
         """Append an entry that has its id already."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from realtime_message.streams.contracts import Entry
 from realtime_message.streams.dead_letters import DeadLetter
 from realtime_message.streams.inspect import GroupView, LoadView, OwnerView, PartitionView
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.member_contracts import MemberView
+from realtime_message.streams.trace_contracts import trace_of
 from realtime_message.testing.memory.state import MemoryDeadLetter, MemoryServer, PartitionState
 
 
@@ -95,5 +97,10 @@ def _shown(partition: int, letter: MemoryDeadLetter) -> DeadLetter:
         worker=letter.worker,
         buried_at=letter.buried_at,
         first_entry_id=letter.entry.id,
-        fields=(b"payload", letter.entry.payload or b""),
+        fields=(b"payload", letter.entry.payload or b"", *_trace(letter.entry)),
     )
+
+
+def _trace(entry: Entry) -> list[bytes]:
+    trace = trace_of(entry)
+    return [] if trace is None else [text.encode() for text in trace.fields]
