@@ -15,7 +15,7 @@ from realtime_message import App
 from realtime_message.callback.hot_queue import HOT_TARGET
 from realtime_message.callback.serving import Appender, Serving, serve_callback
 from realtime_message.centrifugo.events import EventKind
-from realtime_message.settings import CallbackSettings, Settings
+from realtime_message.settings import CallbackSettings, Settings, TelemetrySettings
 from realtime_message.testing.memory.appender import MemoryAppender
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ class CallbackThread:
         is_hot: whether publish is answered below ASGI; else by the ASGI application.
         has_uvloop: whether the event loop is uvloop's; else asyncio's own.
         appender: where messages go; a MemoryAppender by default.
+        has_tracing: whether publishes are spans.
         settings: of the callback service; host and port are set here.
     """
 
@@ -42,11 +43,14 @@ class CallbackThread:
         is_hot: bool = True,
         has_uvloop: bool = True,
         appender: Appender | None = None,
+        has_tracing: bool = False,
         **settings: Any,
     ) -> None:
         self.appender: Any = appender or MemoryAppender()
         chosen: dict[str, Any] = {"token_secret": TOKEN_SECRET, "port": 0, **settings}
-        self._settings = Settings(callback=CallbackSettings(**chosen))
+        self._settings = Settings(
+            callback=CallbackSettings(**chosen), telemetry=TelemetrySettings(tracing=has_tracing)
+        )
         self._app = app or App()
         self._hot_target = HOT_TARGET if is_hot else b"no target is empty"
         self._factory = uvloop.new_event_loop if has_uvloop else asyncio.new_event_loop

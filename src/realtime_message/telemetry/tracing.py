@@ -83,11 +83,13 @@ class Tracing:
             await asyncio.wait([asyncio.create_task(flushing)], timeout=_LAST_SECONDS)
 
     def start_send(self, parent: TraceContext | None) -> Span:
-        """Begin the span of a publish. Its parent is the current span, if there is one."""
-        is_inside = trace.get_current_span().get_span_context().is_valid
+        """Begin the span of a publish.
+
+        The current span is not its parent: a request may be begun by the answer to another one.
+        """
         return self._tracer.start_span(
             "publish",
-            None if is_inside else self._context(parent),
+            self._context(parent),
             SpanKind.PRODUCER,
             {SYSTEM: _SYSTEM_NAME, OPERATION_NAME: "publish", OPERATION_TYPE: "send"},
         )

@@ -89,6 +89,7 @@ class CallbackHarness:
         self._stack = contextlib.ExitStack()
         self._in_flight: InFlight | None = None
         self._dispatcher: Dispatcher | None = None
+        self._tracing: Tracing | None = None
 
     def open(self, resources: Mapping[str, Any], tracing: Tracing | None = None) -> None:
         """Bind the hooks to what they take, with spans around publishes if there is tracing.
@@ -96,7 +97,7 @@ class CallbackHarness:
         Raises:
             AppError: a hook asks for what nothing fits.
         """
-        callback = self._settings.callback
+        callback, self._tracing = self._settings.callback, tracing
         runner = HookRunner(callback.hook_threads)
         self._stack.callback(runner.close)
         metrics = MetricsBlock(tuple(EventKind), tuple(Code)).part()
@@ -173,7 +174,10 @@ class CallbackHarness:
         headers: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> Answer:
-        """Send a proxy event with Centrifugo's fields, such as `meta={"name": "Ann"}`."""
+        """Send a proxy event with Centrifugo's fields, such as `meta={"name": "Ann"}`.
+
+        With tracing, the current span goes with it.
+        """
         if self._dispatcher is None or self._in_flight is None:
             raise RuntimeError("use the harness in `async with WorkerHarness(app) as harness:`")
         body: dict[str, Any] = {
@@ -185,12 +189,13 @@ class CallbackHarness:
         }
         if data is not None:
             body["data"] = data
+        current = {} if self._tracing is None else self._tracing.headers()
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._dispatcher.dispatch(
             event,
             msgspec.json.encode(body),
             lambda _, reply: answer.set_result(reply),
-            {name.lower(): value for name, value in (headers or {}).items()},
+            {**current, **{name.lower(): value for name, value in (headers or {}).items()}},
         )
         # Gives up what takes longer than the deadline.
         sweeping = asyncio.create_task(self._in_flight.keep_sweeping())

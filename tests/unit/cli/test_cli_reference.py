@@ -117,3 +117,5 @@ def test_serving_process_loads_no_command_line(module: str) -> None:
     """A part does not pay for typer and rich."""
     loaded = _loaded_by(f"import realtime_message.stack.part\nimport realtime_message.{module}")
     assert not loaded & {"typer", "rich.console", "realtime_message.cli"}
+    # By us: redis-py loads OpenTelemetry itself, wherever it is installed.
+    assert "realtime_message.telemetry.tracing" not in loaded

@@ -35,6 +35,18 @@ async def test_publish_sends_key_data_and_idempotency_key() -> None:
     assert headers["content-type"] == "application/json"
 
 
+async def test_more_headers_are_asked_for_at_each_call() -> None:
+    """So a trace goes on with the calls that its handler makes, and with no others."""
+    given: list[dict[str, str]] = [{"traceparent": "one"}, {}]
+    async with ApiServer() as server:
+        api = ServerApi(server.url, "the-key", more_headers=lambda: given.pop(0))
+        await api.publish("news", 1, idempotency_key="k1")
+        await api.publish("news", 2, idempotency_key="k2")
+        await api.close()
+    assert [headers.get("traceparent") for _, _, headers in server.calls] == ["one", None]
+    assert all(headers["x-api-key"] == "the-key" for _, _, headers in server.calls)
+
+
 @pytest.mark.parametrize("known", ["new", "old"])
 async def test_previous_key_is_offered_where_the_new_one_is_refused(known: str) -> None:
     """While keys are changed, some instances know the one and some the other."""
