@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+import msgspec
 import pytest
 
 from realtime_message.centrifugo.configuration import GatewayOptions, build_configuration
@@ -317,6 +318,18 @@ def test_variable_can_mend_the_file() -> None:
         "CENTRIFUGO_CHANNEL_PROXY_PUBLISH_TIMEOUT": "2s",
     }
     assert _review(changes, mended) == []
+
+
+def test_trace_may_come_with_each_publish_where_that_is_on() -> None:
+    """What tracing needs is no mistake then; any other header beside it still is."""
+    tracing = msgspec.structs.replace(EXPECTED, publish_headers=("traceparent", "tracestate"))
+    document = _document(publish_headers=("Traceparent", "Tracestate"))
+    assert review_configuration(document, ENVIRONMENT, tracing) == []
+    (finding,) = review_configuration(document, ENVIRONMENT, EXPECTED)
+    assert finding.where.endswith("channel.proxy.publish.http_headers")
+    more = _document(publish_headers=("Traceparent", "Cookie"))
+    (finding,) = review_configuration(more, ENVIRONMENT, tracing)
+    assert "half its speed" in finding.what
 
 
 def test_earlier_token_variable_beside_the_current_one_is_fine() -> None:

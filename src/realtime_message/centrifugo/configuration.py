@@ -59,6 +59,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
             other events carry none: heads that differ from client to client would cost the publish
             route most of its speed (decision 0005), and what a connection shall be known by later
             belongs into its `meta`.
+        publish_headers: the same for the publish event, for all that it costs: a trace needs it.
         emulated_headers: headers that browsers send inside the connect command, carried by the
             connect event; a client can put anything there.
         tokens: what `client.token` holds beside secrets, such as `rsa_public_key`.
@@ -98,6 +99,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
         "X-Real-Ip",
         "X-Request-Id",
     )
+    publish_headers: tuple[str, ...] = ()
     emulated_headers: tuple[str, ...] = ()
     tokens: dict[str, str] = {}
     subscription_tokens: dict[str, Any] = {}
@@ -192,6 +194,8 @@ def _proxy(options: GatewayOptions, event: EventName) -> dict[str, Any]:
     if event != "connect":
         # What the connect reply or the token attached to the connection; connect itself has none.
         proxy["include_connection_meta"] = True
+        if event == "publish" and options.publish_headers:
+            proxy["http_headers"] = list(options.publish_headers)
     else:
         proxy["http_headers"] = list(options.forwarded_headers)
         if options.emulated_headers:

@@ -131,15 +131,15 @@ def _proxy_findings(
     yield from _endpoint_findings(where, endpoint, expected, event)
     yield from _timeout_findings(options.where(f"{path}.timeout"), proxy, expected)
     yield from _secret_findings(options, path, proxy, endpoint, expected)
-    if event == "publish" and (proxy.get("http_headers") or proxy.get("emulated_headers")):
-        name = "http_headers" if proxy.get("http_headers") else "emulated_headers"
-        yield warning(
-            options.where(f"{path}.{name}"),
-            "passes headers of the clients on with each publish: their requests differ then, and "
-            "the callback service parses every one anew, at half its speed",
-            "take it out; headers of connect are enough, and meta carries on what a hook makes of "
-            "them",
-        )
+    for name in ("http_headers", "emulated_headers") if event == "publish" else ():
+        if _header_names(proxy, name).difference(expected.publish_headers):
+            yield warning(
+                options.where(f"{path}.{name}"),
+                "passes headers of the clients on with each publish: their requests differ then, "
+                "and the callback service parses every one anew, at half its speed",
+                "take it out; headers of connect are enough, and meta carries on what a hook makes "
+                "of them",
+            )
     if event != "connect" and not is_true(proxy.get("include_connection_meta")):
         yield warning(
             f"{path}.include_connection_meta",
@@ -212,8 +212,7 @@ def _secret_findings(
     expected: Expectations,
 ) -> Iterator[Finding]:
     for name in ("http_headers", "emulated_headers"):
-        listed = proxy.get(name)
-        if isinstance(listed, list) and _HEADER.lower() in [str(one).lower() for one in listed]:
+        if _HEADER.lower() in _header_names(proxy, name):
             yield error(
                 f"{path}.{name}",
                 f"holds {_HEADER}: a client's own header would replace the secret",
@@ -278,6 +277,11 @@ def _static_headers(proxy: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(headers, Mapping):
         return {}
     return {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _header_names(proxy: Mapping[str, Any], option: str) -> set[str]:
+    listed = proxy.get(option)
+    return {str(name).lower() for name in listed} if isinstance(listed, list) else set()
 
 
 def _endpoint(expected: Expectations, event: str) -> str:

@@ -43,6 +43,7 @@ class Expectations(msgspec.Struct, frozen=True, kw_only=True):
         stream_prefix: first part of our keys in Redis.
         channel_patterns: by setting, the channel patterns that the deployment speaks about.
         gateway_port: where our own clients look for the gateway.
+        publish_headers: headers of clients, in lower case, that may come with each publish.
     """
 
     callback_url: str = "http://127.0.0.1:3000"
@@ -53,6 +54,7 @@ class Expectations(msgspec.Struct, frozen=True, kw_only=True):
     stream_prefix: str = "messages"
     channel_patterns: tuple[tuple[str, str], ...] = ()
     gateway_port: int = 8000
+    publish_headers: tuple[str, ...] = ()
 
 
 def error(where: str, what: str, fix: str) -> Finding:

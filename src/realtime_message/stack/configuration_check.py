@@ -20,6 +20,7 @@ from realtime_message.centrifugo.configuration_review import (
 from realtime_message.errors import ConfigurationError, StartupError
 from realtime_message.settings import LoadedSettings
 from realtime_message.stack.gateway_launch import gateway_environment
+from realtime_message.telemetry.trace_context import TRACE_PARENT, TRACE_STATE
 
 _CHECKCONFIG_TIMEOUT_SECONDS = 30.0
 
@@ -132,4 +133,5 @@ def _expectations(loaded: LoadedSettings) -> Expectations:
         stream_prefix=settings.redis.prefix,
         channel_patterns=tuple(patterns),
         gateway_port=settings.gateway.port,
+        publish_headers=(TRACE_PARENT, TRACE_STATE) if settings.telemetry.tracing else (),
     )

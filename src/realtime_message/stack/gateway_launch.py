@@ -54,6 +54,8 @@ def gateway_options(settings: Settings) -> GatewayOptions:
         redis_tls=engine.tls,
         redis_prefix=f"{settings.redis.prefix}.centrifugo",
         shutdown_timeout_seconds=gateway.shutdown_timeout_seconds,
+        # Those of the client's handshake: Centrifugo sends none of its own to a proxy.
+        publish_headers=("Traceparent", "Tracestate") if settings.telemetry.tracing else (),
     )
 
 
