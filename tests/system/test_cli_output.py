@@ -75,3 +75,20 @@ def test_closed_stderr_puts_nothing_on_stdout(tmp_path: Path) -> None:
     """Python prints to stdout what goes to a stderr that is not there."""
     done = _run('"$@" 2>&-', "config", "show", "--config", "none.toml", folder=tmp_path)
     assert (done.returncode, done.stdout) == (3, "")
+
+
+def test_what_was_made_before_goes_on_writing() -> None:
+    """An exporter of spans holds the stdout that Python began with; its words come out, in order."""
+    program = (
+        "import sys\n"
+        "before = sys.stdout\n"
+        "from realtime_message.stack.terminal import prepare_output\n"
+        "prepare_output()\n"
+        "for text in ('one', 'two'):\n"
+        "    print(text, file=before, flush=True)\n"
+        "    print(text.upper(), flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("one\nONE\ntwo\nTWO\n", "")

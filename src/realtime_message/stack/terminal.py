@@ -11,9 +11,16 @@ _STANDARD = range(3)
 
 
 class _Watched(io.TextIOWrapper):
-    """A stream that remembers why it took no more."""
+    """A stream that remembers why it took no more.
+
+    Attributes:
+        failure: why.
+        former: the stream in whose place it stands. What was made before, such as an exporter of
+            spans, goes on writing there.
+    """
 
     failure: OSError | None = None
+    former: TextIO
 
     def write(self, text: str, /) -> int:
         """Write, as ever."""
@@ -76,10 +83,13 @@ def _fit(stream: TextIO | None, descriptor: int) -> TextIO:
         return stream
     encoding = stream.encoding
     line_buffering, write_through = stream.line_buffering, stream.write_through
-    return _Watched(
-        stream.detach(),
+    stream.flush()
+    watched = _Watched(
+        stream.buffer,
         encoding,
         "backslashreplace",
         line_buffering=line_buffering,
         write_through=write_through,
     )
+    watched.former = stream
+    return watched
