@@ -78,7 +78,7 @@ def test_closed_stderr_puts_nothing_on_stdout(tmp_path: Path) -> None:
 
 
 def test_what_was_made_before_goes_on_writing() -> None:
-    """An exporter of spans holds the stdout that Python began with; its words come out, in order."""
+    """An exporter of spans holds the stdout that Python began with: its words come out, too."""
     program = (
         "import sys\n"
         "before = sys.stdout\n"
