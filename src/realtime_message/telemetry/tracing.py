@@ -87,12 +87,8 @@ class Tracing:
 
         The current span is not its parent: a request may be begun by the answer to another one.
         """
-        return self._tracer.start_span(
-            "publish",
-            self._context(parent),
-            SpanKind.PRODUCER,
-            {SYSTEM: _SYSTEM_NAME, OPERATION_NAME: "publish", OPERATION_TYPE: "send"},
-        )
+        about = {SYSTEM: _SYSTEM_NAME, OPERATION_NAME: "publish", OPERATION_TYPE: "send"}
+        return self._start("publish", parent, SpanKind.PRODUCER, about)
 
     def describe_send(self, span: Span, message: Message) -> None:
         """Say in the span of a publish which message it is about."""
@@ -120,12 +116,8 @@ class Tracing:
         self, pattern: str, parent: TraceContext | None, attributes: Attributes
     ) -> Span:
         """Begin the span of an attempt."""
-        return self._tracer.start_span(
-            f"process {pattern}",
-            self._context(parent),
-            SpanKind.CONSUMER,
-            {**_process(pattern), **attributes},
-        )
+        about = {**_process(pattern), **attributes}
+        return self._start(f"process {pattern}", parent, SpanKind.CONSUMER, about)
 
     def start_batch(
         self,
@@ -196,6 +188,15 @@ class Tracing:
     def active(self, span: Span) -> AbstractContextManager[Span]:
         """Make a span the current one for a while. Whoever began it ends it."""
         return trace.use_span(span, record_exception=False, set_status_on_exception=False)
+
+    def _start(
+        self, name: str, parent: TraceContext | None, kind: SpanKind, attributes: Attributes
+    ) -> Span:
+        context = self._context(parent)
+        span = self._tracer.start_span(name, context, kind, attributes)
+        # Without an SDK, what came in goes on; not every release of the API sees to that itself.
+        is_made = span.get_span_context().is_valid
+        return span if is_made else trace.get_current_span(context)
 
     def _context(self, parent: TraceContext | None) -> Context:
         carrier = {}
