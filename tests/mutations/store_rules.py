@@ -9,6 +9,7 @@ TRIM = ("tests/contract/streams/test_trim_contract.py",)
 APPEND = ("tests/contract/streams/test_append_contract.py",)
 RESIZE = ("tests/contract/streams/test_resize_contract.py",)
 GATE = ("tests/contract/streams/test_gatekeeper_contract.py",)
+TRACE = ("tests/contract/streams/test_trace_contract.py",)
 APPEND_FAULTS = ("tests/integration/test_streams_append_faults.py",)
 
 STORE_RULES = (
@@ -65,10 +66,26 @@ STORE_RULES = (
     Mutation(
         "dedup.one_key_for_all",
         "streams/append.py",
-        "self._keys.dedup(partition, dedup_digest(dedup.key))",
-        'self._keys.dedup(partition, "0")',
+        "self._keys.dedup(partition, dedup_digest(dedup.key))\n            call = (2, self.",
+        'self._keys.dedup(partition, "0")\n            call = (2, self.',
         "the second user's message is taken for the first one's",
         APPEND,
+    ),
+    Mutation(
+        "trace.lost_beside_a_clients_id",
+        "streams/lua/entry_append.lua",
+        "payload, unpack(ARGV, 4))",
+        "payload)",
+        "the trace of a message that may be resent ends in the callback service",
+        TRACE,
+    ),
+    Mutation(
+        "trace.unbounded",
+        "telemetry/trace_context.py",
+        "len(state) > MAX_STATE_BYTES",
+        "False",
+        "a client fills the stream with a header",
+        ("tests/unit/telemetry/test_tracing.py",),
     ),
     Mutation(
         "append.error_confirmed",

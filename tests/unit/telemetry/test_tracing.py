@@ -321,6 +321,8 @@ async def test_current_span_of_a_test_is_the_parent(spans) -> None:
     [
         (TRACE_PARENT, None, TraceContext(TRACE_PARENT)),
         (TRACE_PARENT, "a=1,b@c=2", TraceContext(TRACE_PARENT, "a=1,b@c=2")),
+        (TRACE_PARENT, "a=" + "x" * 300, TraceContext(TRACE_PARENT)),
+        (TRACE_PARENT, ",".join(f"{k}={'x' * 250}" for k in "abc"), TraceContext(TRACE_PARENT)),
         (TRACE_PARENT, "a=" + "x" * 600, TraceContext(TRACE_PARENT)),
         (TRACE_PARENT, "no state", TraceContext(TRACE_PARENT)),
         (None, "a=1", None),
