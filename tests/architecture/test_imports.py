@@ -37,6 +37,7 @@ OWNED = {
     "typer": "cli",
     "rich": "cli",
     "opentelemetry": "telemetry",
+    "textual": "console",
 }
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__main__.py")

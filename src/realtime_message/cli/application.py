@@ -16,6 +16,7 @@ from realtime_message.cli import (
     doctor,
     gateway,
     leases,
+    monitor,
     partitions,
     publish,
     subscribe,
@@ -90,3 +91,4 @@ application.command("console", short_help="Show the system in the browser, live.
 application.command("doctor", short_help="Check the whole installation, and say what to do.")(
     doctor.doctor
 )
+application.command("monitor", short_help="Watch the system live in the terminal.")(monitor.monitor)

@@ -135,6 +135,16 @@ class RedisDeadLetters:
         rows = await self._session.run("XRANGE", key, f"({after}", "+", "COUNT", count)
         return [_dead_letter(partition, dead_id, fields) for dead_id, fields in rows]
 
+    async def list_newest(self, count: int) -> list[DeadLetter]:
+        """Return the `count` dead letters that were given up last, the newest first.
+
+        In two round trips: the newest one of each partition, then more of those partitions whose
+        newest are among the wanted ones. No others can have any of them.
+        """
+        found = await self._newest_of(self.partitions, 1)
+        some = [letter.partition for letter in _newest_first(found)[:count]]
+        return _newest_first(await self._newest_of(some, count))[:count]
+
     async def find(self, partition: int, dead_id: str) -> DeadLetter | None:
         """Return one dead letter, or None if there is none with this id."""
         rows = await self._session.run(
@@ -159,6 +169,23 @@ class RedisDeadLetters:
         """Return the server's time, in seconds since 1970."""
         seconds, microseconds = await self._session.run("TIME")
         return int(seconds) + int(microseconds) / 1_000_000
+
+    async def _newest_of(self, partitions: Sequence[int], count: int) -> list[DeadLetter]:
+        replies = await self._session.run_all(
+            *[
+                ("XREVRANGE", self._keys.dead_letters(p), "+", "-", "COUNT", count)
+                for p in partitions
+            ]
+        )
+        return [
+            _dead_letter(partition, dead_id, fields)
+            for partition, rows in zip(partitions, replies, strict=True)
+            for dead_id, fields in rows
+        ]
+
+
+def _newest_first(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    return sorted(letters, key=lambda letter: id_parts(letter.id), reverse=True)
 
 
 def _dead_letter(partition: int, dead_id: bytes, fields: list[Any]) -> DeadLetter:

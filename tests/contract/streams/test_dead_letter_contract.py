@@ -73,6 +73,19 @@ async def test_letter_keeps_entry_error_attempts_times_and_worker(streams: Strea
     assert letter.fields == (b"payload", letter.payload)
 
 
+async def test_newest_letters_are_those_of_all_partitions_given_up_last(streams: Streams) -> None:
+    """The newest first, whichever partition they come from, and no more than asked for."""
+    ids = {0: ["5-0", "40-0", "41-0", "42-0"], 1: ["20-0", "30-0", "41-1"]}
+    for partition, some in ids.items():
+        for dead_id in some:
+            key = streams.keys.dead_letters(partition)
+            await streams._session.run("XADD", key, dead_id, "payload", "{}", "reason", "r")
+    newest = await streams.dead_letters.list_newest(4)
+    assert [letter.name for letter in newest] == ["0:42-0", "1:41-1", "0:41-0", "0:40-0"]
+    assert [letter.name for letter in await streams.dead_letters.list_newest(1)] == ["0:42-0"]
+    assert len(await streams.dead_letters.list_newest(100)) == 7
+
+
 async def test_letter_of_a_parked_channel_keeps_the_same(streams: Streams) -> None:
     """Also when it was set aside before it failed."""
     appender = await streams.appender()

@@ -44,6 +44,7 @@ COMMANDS = {
     "config sample",
     "console",
     "doctor",
+    "monitor",
 }
 #: Commands that print no data: they serve, or print text that is data already.
 SERVING = {"up", "callback", "worker", "gateway", "console", "centrifugo run"}
@@ -106,7 +107,8 @@ def _loaded_by(program: str) -> set[str]:
 def test_parsing_loads_no_part() -> None:
     """`rtm --help` must be quick: no Redis client, no server, no cryptography, no tables."""
     loaded = _loaded_by("import realtime_message.cli.application")
-    assert not loaded & {"redis", "uvicorn", "jwt", "websockets", "starlette", "rich.console"}
+    parts = {"redis", "uvicorn", "jwt", "websockets", "starlette", "rich.console", "textual"}
+    assert not loaded & parts
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,6 @@ def test_parsing_loads_no_part() -> None:
 def test_serving_process_loads_no_command_line(module: str) -> None:
     """A part does not pay for typer and rich."""
     loaded = _loaded_by(f"import realtime_message.stack.part\nimport realtime_message.{module}")
-    assert not loaded & {"typer", "rich.console", "realtime_message.cli"}
+    assert not loaded & {"typer", "rich.console", "textual", "realtime_message.cli"}
     # By us: redis-py loads OpenTelemetry itself, wherever it is installed.
     assert "realtime_message.telemetry.tracing" not in loaded
