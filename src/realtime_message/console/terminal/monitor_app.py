@@ -50,6 +50,14 @@ _WIDE_COLUMNS = 150
 # The terminal's own two colours: fit for a light one, a dark one and one that has no others.
 _THEME = "ansi-dark"
 
+_TEXTS = ("where", "age", "figures", "failure", "attention", "keys")
+_TABLES = {
+    "partitions": PARTITION_COLUMNS,
+    "workers": WORKER_COLUMNS,
+    "parked": ("parked channel", *PARKED_COLUMNS[1:]),
+    "letters": ("dead letter", *LETTER_COLUMNS[1:]),
+}
+
 
 class MonitorApp(App[int]):
     """Shows the latest overview until it is ended; the result is the exit code.
@@ -84,7 +92,7 @@ class MonitorApp(App[int]):
         where: str,
         refresh_seconds: float,
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)  # from the start: with NO_COLOR it is too late afterwards
         self.theme = _THEME
         self.animation_level = "none"
         self._keeper = keeper
@@ -95,6 +103,11 @@ class MonitorApp(App[int]):
         self._order = Order.number
         self._going = asyncio.Event()
         self._going.set()
+        # Held here: a resize or a look may come before they are on the screen, or after.
+        self._texts = {name: Static(id=name, markup=False) for name in _TEXTS}
+        self._tables = {name: TablePane(columns, name) for name, columns in _TABLES.items()}
+        self._system = Container(id="system")
+        self._views = ContentSwitcher(initial="system")
 
     @property
     def is_paused(self) -> bool:
@@ -104,20 +117,19 @@ class MonitorApp(App[int]):
     def compose(self) -> ComposeResult:
         """Put the parts below each other."""
         with Horizontal(id="top"):
-            yield Static(id="where", markup=False)
-            yield Static(id="age", markup=False)
-        yield Static(id="figures", markup=False)
-        yield Static(id="failure", markup=False)
-        yield Static(id="attention", markup=False)
-        with ContentSwitcher(initial="system"):
-            with Container(id="system"):
-                yield TablePane(PARTITION_COLUMNS, "partitions")
-                yield TablePane(WORKER_COLUMNS, "workers")
+            yield self._texts["where"]
+            yield self._texts["age"]
+        for name in ("figures", "failure", "attention"):
+            yield self._texts[name]
+        with self._views:
+            with self._system:
+                yield self._tables["partitions"]
+                yield self._tables["workers"]
             with Container(id="failed"):
-                yield TablePane(("parked channel", *PARKED_COLUMNS[1:]), "parked")
-                yield TablePane(("dead letter", *LETTER_COLUMNS[1:]), "letters")
+                yield self._tables["parked"]
+                yield self._tables["letters"]
             yield Static(Content(HELP), id="help", markup=False)
-        yield Static(id="keys", markup=False)
+        yield self._texts["keys"]
 
     def on_mount(self) -> None:
         """Show what is known, and begin to look."""
@@ -150,9 +162,9 @@ class MonitorApp(App[int]):
 
     def action_view(self, name: str) -> None:
         """Show a view; the system again if it is the one that is shown."""
-        switcher = self.query_one(ContentSwitcher)
-        switcher.current = "system" if switcher.current == name else name
-        self._lookout.wants_letters = switcher.current == "failed"
+        views = self._views
+        views.current = "system" if views.current == name else name
+        self._lookout.wants_letters = views.current == "failed"
         if self._lookout.wants_letters:
             self.run_worker(self._look_at_letters())
         self._focus_table()
@@ -173,9 +185,11 @@ class MonitorApp(App[int]):
 
     def _focus_table(self) -> None:
         """Let the keys that scroll go to the first table of what is shown."""
-        first = {"system": "#partitions _Rows", "failed": "#letters _Rows"}
-        shown = first.get(self.query_one(ContentSwitcher).current or "")
-        self.set_focus(self.query_one(shown) if shown else None)
+        first = {"system": "partitions", "failed": "letters"}.get(self._views.current or "")
+        if first is None:
+            self.set_focus(None)
+        else:
+            self._tables[first].take_focus()
 
     def _show(self) -> None:
         self._show_top()
@@ -189,19 +203,17 @@ class MonitorApp(App[int]):
             "letters": (letter_rows(self._lookout.letters), self._without_letters()),
         }
         for name, (rows, empty_words) in tables.items():
-            self.query_one(f"#{name}", TablePane).show(rows, empty_words)
+            self._tables[name].show(rows, empty_words)
         self._share_room()
 
     def _share_room(self) -> None:
         """Give the partitions what they need, if the workers have enough, beneath or beside."""
-        partitions, workers = (
-            self.query_one(f"#{n}", TablePane) for n in ("partitions", "workers")
-        )
+        partitions, workers = self._tables["partitions"], self._tables["workers"]
         if self.size.width >= _WIDE_COLUMNS:
             partitions.styles.height = "1fr"
             return
-        room = self.query_one("#system").size.height
-        for_workers = min(workers.wanted_height + 1, max(room // 3, _LEAST_HEIGHT))
+        room = self._system.size.height
+        for_workers = min(workers.wanted_height + 1, max(room // 3, min(_LEAST_HEIGHT, room // 2)))
         partitions.styles.height = max(min(partitions.wanted_height, room - for_workers), 0)
 
     def _show_top(self) -> None:
@@ -212,8 +224,8 @@ class MonitorApp(App[int]):
         failure = ""
         if kept.failure:
             failure = failure_words(kept.failure, keeper.failing_seconds, keeper.age_seconds)
-        self.query_one("#failure").display = bool(failure)
-        self.query_one("#attention").display = self.query_one(ContentSwitcher).current != "help"
+        self._texts["failure"].display = bool(failure)
+        self._texts["attention"].display = self._views.current != "help"
         self._put("failure", one_line(failure))
         if kept.overview is None:
             self._put("where", self._where)
@@ -228,4 +240,4 @@ class MonitorApp(App[int]):
         return one_line(self._lookout.refusal) or "no dead letters"
 
     def _put(self, name: str, text: str) -> None:
-        self.query_one(f"#{name}", Static).update(Content(text))
+        self._texts[name].update(Content(text))

@@ -11,11 +11,11 @@ _GAP = "   "
 _LEAST_WIDTH = 8
 
 STYLES = """
-Screen { layout: vertical; }
+Screen { layout: vertical; overflow: hidden; }
 #top { height: 1; }
 #where { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; text-style: bold; }
 #age { width: auto; height: 1; padding-left: 2; text-style: bold; }
-#figures { height: 2; text-wrap: nowrap; }
+#figures { height: 2; text-wrap: nowrap; text-overflow: clip; }
 #failure { height: auto; max-height: 4; text-style: bold reverse; }
 #attention { height: auto; max-height: 35%; margin: 0 0 1 0; text-style: bold; }
 ContentSwitcher { height: 1fr; }
@@ -27,7 +27,7 @@ ContentSwitcher { height: 1fr; }
 .-wide #partitions { width: 3fr; }
 .-wide #workers { width: 2fr; margin: 0 0 0 3; }
 #help { height: 1fr; margin-top: 1; }
-#keys { height: 1; dock: bottom; text-wrap: nowrap; }
+#keys { height: 1; dock: bottom; text-wrap: nowrap; text-overflow: clip; }
 """
 
 HELP = """\

@@ -70,6 +70,10 @@ class TablePane(Vertical):
         yield self._rows
         yield self._place
 
+    def take_focus(self) -> None:
+        """Let the keys that scroll go here."""
+        self._rows.focus()
+
     def show(self, rows: Sequence[Row], empty_words: str) -> None:
         """Show rows; a sentence if there are none."""
         self._header_line, lines = aligned(self._columns, rows)
