@@ -50,6 +50,7 @@ ELSEWHERE = {
     "rtm centrifugo run": OWN_APP,
     "rtm doctor": OWN_APP,
     "rtm centrifugo install": "test_cli_centrifugo.py",
+    "rtm monitor": "test_monitor.py",
 }
 #: What the README's file of secrets is made with: test_readme_own_app.py runs the whole block.
 SECRETS = r"cat > rtm.env|(REDIS|CENTRIFUGO)_\w+=|END$|chmod 600 rtm.env|set -a; . ./rtm.env"
