@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from realtime_message.console.overview import OverviewTaker
+from realtime_message.console.terminal.lookout import Lookout
 from realtime_message.errors import (
     LeaseLostError,
     ResizeRefusedError,
@@ -60,6 +62,17 @@ async def test_listed_rights_suffice(server: ValkeyServer) -> None:
     streams = await open_streams(_user(server, RULE))
     await use_everything(streams)
     assert streams.backlog.memory_share is None
+    await streams.close()
+
+
+async def test_monitor_shows_all_but_the_newest_dead_letters(server: ValkeyServer) -> None:
+    """With the page's rule alone; in the place of the dead letters it names the right."""
+    streams = await open_streams(_user(server, RULE))
+    lookout = Lookout(OverviewTaker(streams).take, streams.dead_letters.list_newest)
+    lookout.wants_letters = True
+    overview = await lookout.take()
+    assert (len(overview.partitions), overview.memory.share) == (2, None)
+    assert "xrevrange" in lookout.refusal
     await streams.close()
 
 

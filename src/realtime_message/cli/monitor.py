@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
+from math import isnan
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,6 +44,8 @@ def monitor(
     reason. `q` ends it, `?` shows the other keys. `--once` is for scripts, pipes and terminals that
     cannot show a live screen; `--json` goes with it.
     """
+    if isnan(refresh_seconds):
+        raise typer.BadParameter("--refresh-seconds nan: expected a number of seconds")
     if as_json and not once:
         raise typer.BadParameter("--json needs --once")
     if not once:

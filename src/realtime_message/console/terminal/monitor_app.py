@@ -141,7 +141,6 @@ class MonitorApp(App[int]):
     def on_resize(self) -> None:
         """Use the room that there is now."""
         self._show_top()
-        self.call_after_refresh(self._share_room)
 
     def action_end(self, code: int) -> None:
         """End with an exit code."""
@@ -204,7 +203,6 @@ class MonitorApp(App[int]):
         }
         for name, (rows, empty_words) in tables.items():
             self._tables[name].show(rows, empty_words)
-        self._share_room()
 
     def _share_room(self) -> None:
         """Give the partitions what they need, if the workers have enough, beneath or beside."""
@@ -213,6 +211,8 @@ class MonitorApp(App[int]):
             partitions.styles.height = "1fr"
             return
         room = self._system.size.height
+        if not room:
+            return  # another view is shown
         for_workers = min(workers.wanted_height + 1, max(room // 3, min(_LEAST_HEIGHT, room // 2)))
         partitions.styles.height = max(min(partitions.wanted_height, room - for_workers), 0)
 
@@ -235,6 +235,8 @@ class MonitorApp(App[int]):
         has_room = self.size.height >= _ROOMY_LINES
         lines = attention_lines(kept.overview, self._review(kept.overview), has_room=has_room)
         self._put("attention", "\n".join(map(one_line, lines)))
+        # What stands above may have grown.
+        self.call_after_refresh(self._share_room)
 
     def _without_letters(self) -> str:
         return one_line(self._lookout.refusal) or "no dead letters"

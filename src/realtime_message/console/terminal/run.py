@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -97,7 +98,7 @@ async def _live(
         loop.add_signal_handler(signal.SIGINT, app.exit, EXIT_INTERRUPTED)
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, app.exit, _SIGNALLED + number)
-        _leave_the_screen_alone()
+        _prepare_terminal()
         # Without the mouse: what is on the screen can be marked and copied as everywhere.
         code = await app.run_async(mouse=False)
     finally:
@@ -116,9 +117,12 @@ async def _first_look(streams: Streams) -> Lookout:
     return Lookout(taker.take, streams.dead_letters.list_newest)
 
 
-def _leave_the_screen_alone() -> None:
-    """Let nothing but the screen write to the terminal, and the screen write at all."""
+def _prepare_terminal() -> None:
+    """Let nothing but the screen write to the terminal, and the screen know where and how large."""
     logging.disable(logging.CRITICAL)
     # The original ones were detached when ours took their place (stack.terminal).
     for name in ("stdin", "stdout", "stderr"):
         setattr(sys, f"__{name}__", getattr(sys, name))
+    # Exported by some shells and programs, they would count for more than the terminal itself.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
