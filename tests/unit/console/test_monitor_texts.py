@@ -86,20 +86,20 @@ def test_numbers_are_drawn_together(numbers: list[int], shown: str | None) -> No
 def test_columns_stand_under_each_other_whatever_the_cells() -> None:
     """Numbers right, text left; wide characters count as two columns; None is a dash."""
     rows = [(0, 1, "漢字"), (10, None, "x")]
-    header, lines = aligned(("partition", "unread", "owner"), rows)
+    header, lines = aligned(("partition", "unread", "owner"), rows, 40)
     assert [header, *lines] == [
         "partition  unread  owner",
         "        0       1  漢字",
         "       10       -  x",
     ]
-    _, (line,) = aligned(WORKER_COLUMNS, [("漢字", "yes", "0", None, 1, 2)])
+    _, (line,) = aligned(WORKER_COLUMNS, [("漢字", "yes", "0", None, 1, 2)], 40)
     assert line == "漢字    yes    0      -              1        2"
 
 
 def test_long_cell_leaves_the_others_in_sight() -> None:
     """A channel's name may have any length; the reason at the end may be read by scrolling."""
     row = ("漢" * 300, "r" * 300)
-    _, (line,) = aligned(("channel", "reason"), [row])
+    _, (line,) = aligned(("channel", "reason"), [row], 40)
     name, reason = line.split("  ")
     assert name.endswith("…")
     assert cell_count(name) <= 40
@@ -110,7 +110,7 @@ def test_text_of_others_is_made_visible() -> None:
     """Escapes of a terminal are shown as what they are, markup as it stands there."""
     overview = make_overview(parked=(make_parked(HOSTILE, HOSTILE),))
     for rows in (parked_rows(overview.parked), letter_rows([make_letter(HOSTILE, HOSTILE)])):
-        _, (line,) = aligned([""] * len(rows[0]), rows)
+        _, (line,) = aligned([""] * len(rows[0]), rows, 40)
         assert line.isprintable()
         assert line.count("\\x1b[2J\\x1b]0;mine\\x07[red]bad[/") == 2
         assert line.endswith(HOSTILE_SHOWN)

@@ -10,21 +10,26 @@ from realtime_message.console.terminal.rows import Row
 from realtime_message.visible_text import one_line
 
 _GAP = "  "
-# A longer cell would push the others out of sight; the last one has nothing behind it.
-_MAX_CELLS = 40
 _MAX_LAST_CELLS = 500
 # Wide enough for usual numbers, so that columns do not move when the numbers grow.
 _LEAST_WIDTHS = {"length": 7, "oldest": 7, "in/s": 6}
 _STAND_RIGHT = {
     *("partition", "length", "unread", "pending", "dead", "oldest", "in/s", "done/s"),
-    *("set aside", "attempts"),
+    *("set aside"),
 }
 
 
-def aligned(columns: Sequence[str], rows: Sequence[Row]) -> tuple[str, list[str]]:
-    """Return the header and a line for each row."""
+def aligned(columns: Sequence[str], rows: Sequence[Row], max_cells: int) -> tuple[str, list[str]]:
+    """Return the header and a line for each row.
+
+    Args:
+        columns: their names.
+        rows: what stands in each row.
+        max_cells: a cell that is longer is cut off, or it would push the others out of sight; the
+            last one has none behind it.
+    """
     last = len(columns) - 1
-    limits = [_MAX_LAST_CELLS if index == last else _MAX_CELLS for index in range(len(columns))]
+    limits = [_MAX_LAST_CELLS if index == last else max_cells for index in range(len(columns))]
     table = [
         [_cropped(_text(cell), limit) for cell, limit in zip(row, limits, strict=True)]
         for row in rows

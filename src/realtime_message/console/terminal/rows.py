@@ -17,7 +17,7 @@ PARTITION_COLUMNS = (
 )
 WORKER_COLUMNS = ("worker", "alive", "holds", "assigned", "unread", "pending")
 PARKED_COLUMNS = ("channel", "partition", "state", "since", "set aside", "reason")
-LETTER_COLUMNS = ("id", "channel", "attempts", "given up", "reason")
+LETTER_COLUMNS = ("id", "channel", "given up", "reason")
 
 #: A row's cells; None is shown as a dash.
 Row = tuple[object, ...]
@@ -77,7 +77,7 @@ def parked_rows(channels: Iterable[ParkedChannel]) -> list[Row]:
             channel.channel,
             channel.partition,
             "resuming" if channel.is_resuming else "parked",
-            None if channel.parked_at is None else shown_time(channel.parked_at),
+            None if channel.parked_at is None else _day_and_time(channel.parked_at),
             channel.entry_count,
             channel.reason or None,
         )
@@ -91,8 +91,7 @@ def letter_rows(letters: Iterable[DeadLetter]) -> list[Row]:
         (
             letter.name,
             letter.channel,
-            letter.attempts,
-            shown_time(letter.buried_at),
+            _day_and_time(letter.buried_at),
             letter.reason or None,
         )
         for letter in letters
@@ -113,6 +112,11 @@ def shown_numbers(numbers: Sequence[int]) -> str | None:
         else:
             runs.append([number])
     return ",".join("-".join(map(str, run)) for run in runs) or None
+
+
+def _day_and_time(at: float) -> str:
+    """Return a point in time without its year: the reason needs the room."""
+    return shown_time(at)[5:]
 
 
 def _sorted(rows: Sequence[PartitionRow], order: Order) -> list[PartitionRow]:

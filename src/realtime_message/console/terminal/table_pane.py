@@ -12,6 +12,9 @@ from textual.widgets import Static
 from realtime_message.console.terminal.columns import aligned
 from realtime_message.console.terminal.rows import Row
 
+# Also on a narrow screen a name must be recognised.
+_LEAST_CELLS = 20
+
 
 class _Rows(ScrollableContainer):
     """What scrolls; says so to the pane around it."""
@@ -76,7 +79,9 @@ class TablePane(Vertical):
 
     def show(self, rows: Sequence[Row], empty_words: str) -> None:
         """Show rows; a sentence if there are none."""
-        self._header_line, lines = aligned(self._columns, rows)
+        self._header_line, lines = aligned(
+            self._columns, rows, max(self.size.width // 4, _LEAST_CELLS)
+        )
         self._line_count = len(lines)
         self._text.update(Content("\n".join(lines or [empty_words])))
         self.show_place()
