@@ -1,10 +1,11 @@
-"""Where a channel lives: the partition rule and the hash tag of a partition's keys. Pure.
+"""Partitions: where a channel lives, the hash tag of their keys, how they are named. Pure.
 
 The rule is part of the wire format: consumers of other languages compute the same number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import md5
 
 #: Stored in Redis beside the streams, so that a process with another rule refuses to start.
@@ -28,3 +29,17 @@ def hash_tag(stream: str) -> str:
     lands on the slot of the plain key `X`: one script may touch both.
     """
     return f"{{{stream}}}"
+
+
+def shown_partitions(partitions: Iterable[int], between: str = ",") -> str:
+    """Return numbers for people, in their order, with runs drawn together: `0-5,7,9,10`."""
+    runs: list[list[int]] = []
+    for number in sorted(partitions):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return between.join(
+        f"{run[0]}-{run[-1]}" if len(run) > 2 else between.join(map(str, run))  # noqa: PLR2004 - a pair
+        for run in runs
+    )

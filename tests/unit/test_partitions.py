@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from realtime_message.partitions import hash_tag, partition_of
+from realtime_message.partitions import hash_tag, partition_of, shown_partitions
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,18 @@ def test_hash_tag_puts_a_key_beside_its_stream() -> None:
     """A key with the tag hashes like the plain key."""
     stream = "messages:partition:3"
     assert key_slot(f"{hash_tag(stream)}:lease".encode()) == key_slot(stream.encode())
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [
+        ([], ""),
+        ([3], "3"),
+        ([3, 2, 1, 0, 7, 10, 9], "0-3,7,9,10"),
+        (range(256), "0-255"),
+    ],
+)
+def test_runs_of_partitions_are_drawn_together(numbers: list[int], shown: str) -> None:
+    """There may be hundreds."""
+    assert shown_partitions(numbers) == shown
+    assert shown_partitions(numbers, ", ") == shown.replace(",", ", ")

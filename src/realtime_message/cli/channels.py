@@ -11,6 +11,7 @@ from realtime_message.ages import shown_time
 from realtime_message.cli.options import ConfigOption, JsonOption, SetOption, effective_settings
 from realtime_message.cli.output import print_json, print_table
 from realtime_message.errors import RealtimeMessageError
+from realtime_message.partitions import shown_partitions
 
 if TYPE_CHECKING:
     from realtime_message.streams import Streams
@@ -73,7 +74,7 @@ def resume(
         waiting = f"{found.entry_count} set aside" if found.entry_count else "nothing set aside"
         print(f"{found.channel} goes on ({waiting}, partition {found.partition})")
     if orphans:
-        numbers = ", ".join(map(str, orphans))
+        numbers = shown_partitions(orphans, ", ")
         print(f"no worker holds partition {numbers}: it goes on when one does", file=sys.stderr)
 
 

@@ -7,6 +7,7 @@ import typer
 from realtime_message.cli.output import print_json
 from realtime_message.cli.streams_access import look
 from realtime_message.errors import EXIT_FAILED
+from realtime_message.partitions import shown_partitions
 from realtime_message.settings import LoadedSettings
 from realtime_message.streams import Streams
 from realtime_message.streams.layout_view import LayoutView, resize_sentence
@@ -55,7 +56,7 @@ def run_undo(loaded: LoadedSettings, *, as_json: bool) -> None:
 
 def _sentence(progress: Progress) -> str:
     if progress.waiting_for:
-        named = ", ".join(map(str, progress.waiting_for))
+        named = shown_partitions(progress.waiting_for, ", ")
         return f"waiting for the older messages of partition {named}"
     if progress.paused_seconds:
         count = progress.partition_count

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from realtime_message.cli.options import ConfigOption, JsonOption, SetOption, effective_settings
 from realtime_message.cli.output import print_json, print_table
+from realtime_message.partitions import shown_partitions
 
 if TYPE_CHECKING:
     from realtime_message.streams import Streams
@@ -42,12 +43,8 @@ def _row(view: WorkerView) -> tuple[object, ...]:
     return (
         view.name,
         "yes" if view.is_alive else "no",
-        _numbers(view.holds),
-        _numbers(view.assigned),
+        shown_partitions(view.holds) or None,
+        shown_partitions(view.assigned) or None,
         view.lag,
         view.pending,
     )
-
-
-def _numbers(partitions: list[int]) -> str | None:
-    return ",".join(map(str, partitions)) or None

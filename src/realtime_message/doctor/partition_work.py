@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from realtime_message.doctor.findings import Finding, counted, error, note, warning
+from realtime_message.partitions import shown_partitions
 from realtime_message.patterns import compile_pattern
 from realtime_message.streams.flow import FlowView
 from realtime_message.streams.inspect import GroupView, PartitionView
@@ -158,5 +159,5 @@ def _has_group(view: PartitionView, name: str) -> bool:
 
 
 def _partitions(views: Sequence[PartitionView]) -> str:
-    numbers = ", ".join(str(view.partition) for view in views)
+    numbers = shown_partitions((view.partition for view in views), ", ")
     return f"partition{'s' if len(views) > 1 else ''} {numbers}"

@@ -6,6 +6,8 @@ import asyncio
 import re
 from collections.abc import Callable
 
+from realtime_message.partitions import shown_partitions
+
 _COLOUR = r"(?:\x1b\[\d+m)*"
 _MOVE = re.compile(
     rf"(?P<begin>\S+ {_COLOUR}(?P<event>partition\.(?:acquired|released)){_COLOUR} .*?)"
@@ -48,6 +50,6 @@ class PartitionMoves:
             self._timer.cancel()
             self._timer = None
         if self._partitions:
-            numbers = ",".join(map(str, sorted(self._partitions)))
+            numbers = shown_partitions(self._partitions)
             self._partitions, self._event = [], ""
             self._write(f"{self._begin}{numbers}")

@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from realtime_message.errors import StreamsError
+from realtime_message.partitions import shown_partitions
 from realtime_message.streams.inspect import Inspector
 from realtime_message.streams.keys import Keys
 from realtime_message.streams.layout_view import LayoutView
@@ -155,7 +156,7 @@ def _advice(count: int, publishers: int, unowned: list[int]) -> list[str]:
     if not publishers:
         advice.append("no callback service is connected")
     if unowned:
-        named = ", ".join(map(str, unowned))
+        named = shown_partitions(unowned, ", ")
         advice.append(
             f"no worker holds partition {named}: until one does, what is published after the "
             "resize waits"

@@ -12,7 +12,6 @@ from realtime_message.console.terminal.rows import (
     letter_rows,
     parked_rows,
     partition_rows,
-    shown_numbers,
     worker_rows,
 )
 from realtime_message.console.terminal.screen_texts import HELP, figure_lines, keys_line
@@ -72,15 +71,6 @@ def test_partitions_are_sorted(order: Order, numbers: list[int]) -> None:
 def test_orders_follow_each_other_in_a_circle() -> None:
     """One key reaches each."""
     assert [order.next for order in Order] == [Order.oldest, Order.unhandled, Order.number]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "shown"),
-    [([], None), ([3], "3"), ([0, 1, 2, 3, 7, 9, 10], "0-3,7,9-10")],
-)
-def test_numbers_are_drawn_together(numbers: list[int], shown: str | None) -> None:
-    """A worker may hold hundreds of partitions."""
-    assert shown_numbers(numbers) == shown
 
 
 def test_columns_stand_under_each_other_whatever_the_cells() -> None:

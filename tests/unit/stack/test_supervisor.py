@@ -195,7 +195,7 @@ async def test_what_a_worker_says_of_many_partitions_is_one_line() -> None:
     script = f"printf '{line}' 0 1 2; exit 3"
     stage = Stage(_part("worker", script, joins_partitions=True))
     assert await stage.exit_code() == 3
-    assert "worker │ 12:00:00 partition.released partitions=0,1,2\n" in stage.text
+    assert "worker │ 12:00:00 partition.released partitions=0-2\n" in stage.text
 
 
 async def test_long_and_broken_lines_are_shown() -> None:

@@ -17,6 +17,7 @@ from realtime_message.console.pages.cells import (
     section,
     table,
 )
+from realtime_message.partitions import shown_partitions
 from realtime_message.streams.worker_views import WorkerView
 
 _COLUMNS = (
@@ -73,15 +74,11 @@ def workers_table(workers: Sequence[WorkerView]) -> Html:
         [
             worker.name,
             "alive" if worker.is_alive else element("span", "gone, holds leases", class_="bad"),
-            _numbers(worker.holds),
-            _numbers(worker.assigned),
+            shown_partitions(worker.holds, ", ") or NOTHING,
+            shown_partitions(worker.assigned, ", ") or NOTHING,
             number(worker.lag),
             number(worker.pending),
         ]
         for worker in workers
     ]
     return table("Workers", _COLUMNS, rows)
-
-
-def _numbers(partitions: Sequence[int]) -> Child:
-    return ", ".join(map(str, partitions)) or NOTHING

@@ -7,6 +7,7 @@ from enum import Enum
 
 from realtime_message.ages import shown_seconds, shown_time
 from realtime_message.console.overview import Overview, PartitionRow
+from realtime_message.partitions import shown_partitions
 from realtime_message.streams.dead_letters import DeadLetter
 from realtime_message.streams.parked import ParkedChannel
 from realtime_message.streams.worker_views import WorkerView
@@ -61,8 +62,8 @@ def worker_rows(workers: Iterable[WorkerView]) -> list[Row]:
         (
             worker.name,
             "yes" if worker.is_alive else "no",
-            shown_numbers(worker.holds),
-            shown_numbers(worker.assigned),
+            shown_partitions(worker.holds) or None,
+            shown_partitions(worker.assigned) or None,
             worker.lag,
             worker.pending,
         )
@@ -101,17 +102,6 @@ def letter_rows(letters: Iterable[DeadLetter]) -> list[Row]:
 def shown_rate(per_second: float | None) -> str | None:
     """Return a rate for people; None stays None."""
     return None if per_second is None else f"{per_second:.1f}"
-
-
-def shown_numbers(numbers: Sequence[int]) -> str | None:
-    """Return ascending numbers with their runs drawn together: `0-3,7`; None for none."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ",".join("-".join(map(str, run)) for run in runs) or None
 
 
 def _day_and_time(at: float) -> str:
