@@ -99,9 +99,15 @@ def test_a_resend_to_another_process_gets_the_same_answer(valkey) -> None:
 def test_killed_between_append_and_answer(own_valkey) -> None:
     """The client resends to another process: one entry, and the answer that it did not get."""
     prefix = unique_prefix()
+    # On a busy machine it must not answer that Redis takes too long before it is killed.
+    patient = {
+        "RTM_REDIS__COMMAND_TIMEOUT_SECONDS": "10",
+        "RTM_CALLBACK__DEADLINE_SECONDS": "20",
+        "RTM_GATEWAY__PROXY_TIMEOUT_SECONDS": "30",
+    }
     with (
         HeldLink(own_valkey.port) as link,
-        CallbackProcesses(f"redis://127.0.0.1:{link.port}", prefix) as doomed,
+        CallbackProcesses(f"redis://127.0.0.1:{link.port}", prefix, environment=patient) as doomed,
         CallbackProcesses(own_valkey.url, prefix) as other,
     ):
         with Wire(doomed.port) as wire:
