@@ -29,6 +29,11 @@ def redis_settings(valkey: ValkeyServer) -> RedisSettings:
     return RedisSettings(url=valkey.url, prefix=unique_prefix())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the simulation: it computes for as long as the others take, who mostly wait."""
+    items.sort(key=lambda item: item.path.parent.name != "simulation")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Let each report carry what the tests noted."""

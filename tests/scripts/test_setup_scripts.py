@@ -109,7 +109,8 @@ def test_tests_always_run_and_their_exit_code_counts(
     _program(clone / ".venv/bin/pytest", f'echo pytest "$@"; exit {pytest_code}')
     done = _run(clone, "test")
     assert done.returncode == expected
-    assert done.stdout.splitlines()[-1] == "pytest --numprocesses 2 --dist loadfile argument"
+    options = "--numprocesses 3 --dist loadfile --no-loadscope-reorder"
+    assert done.stdout.splitlines()[-1] == f"pytest {options} argument"
     assert ("FAILED before the tests" in done.stdout) == bool(broken)
 
 
