@@ -21,6 +21,7 @@ from support.checker import read_notes
 from support.deploy_files import PROJECT
 from support.installation import GATEWAY, Installation
 from support.nginx_process import find_nginx
+from support.official_client import leave
 from support.remarks import remark
 
 pytestmark = [
@@ -123,7 +124,7 @@ async def _is_let_in(url: str, token: str, *, in_data: bool) -> bool:
     except (CentrifugeError, TimeoutError):
         return False
     finally:
-        await client.disconnect()
+        await leave(client)
     return True
 
 

@@ -12,6 +12,7 @@ from realtime_message.centrifugo.tokens import make_connection_token
 from support.callback_process import TOKEN_SECRET, CallbackProcesses
 from support.centrifugo import Centrifugo, find_centrifugo
 from support.held_link import HeldLink
+from support.official_client import leave
 from support.valkey_server import unique_prefix
 
 SECRET = "the-secret-shared-with-the-gateway"
@@ -81,7 +82,7 @@ async def connected():
 
     yield connect
     for client in clients:
-        await client.disconnect()
+        await leave(client)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from realtime_message.centrifugo.tokens import make_connection_token
 from realtime_message.partitions import partition_of
 from support.checker import Sent
 from support.eventually import eventually
+from support.official_client import leave
 
 DEADLINE_SECONDS = 60.0
 
@@ -115,7 +116,7 @@ class ChatLoad:
             if not self._is_abandoned:
                 await self.wait_until_seen()
         finally:
-            await asyncio.gather(*(_disconnect(client) for client in (*clients, *readers)))
+            await asyncio.gather(*(leave(client) for client in (*clients, *readers)))
 
     def abandon(self) -> None:
         """Write no more, and leave the fate of what is being sent unknown."""
@@ -214,12 +215,3 @@ class ChatLoad:
 async def _connect(client: Client) -> None:
     await client.connect()
     await client.ready(DEADLINE_SECONDS)
-
-
-async def _disconnect(client: Client) -> None:
-    before = asyncio.all_tasks()
-    await client.disconnect()
-    # The library closes its socket in a task that nobody waits for.
-    left = asyncio.all_tasks() - before
-    if left:
-        await asyncio.wait(left, timeout=10)

@@ -24,6 +24,7 @@ from centrifuge import Client, ReplyError
 from realtime_message.centrifugo.tokens import make_connection_token
 from support.certificates import make_certificate
 from support.instance_process import SECRET, InstanceProcess
+from support.official_client import leave
 from support.ports import free_port
 from support.valkey_server import ValkeyServer
 from support.worker_process import wait_until
@@ -236,7 +237,7 @@ async def running(server: ValkeyServer, folder: Path):
         yield started
         assert "starts again" not in started.instance.running.output
     finally:
-        await started.client.disconnect()
+        await leave(started.client)
         started.instance.close()
 
 

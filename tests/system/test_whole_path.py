@@ -19,6 +19,7 @@ from realtime_message.partitions import partition_of
 from realtime_message.settings import RedisSettings
 from support.checker import Report, Sent, check, read_notes
 from support.node_packages import install_node_packages, needs_node
+from support.official_client import leave
 from support.parts import Parts
 
 SCRIPT = Path(__file__).with_name("chat.mjs")
@@ -92,12 +93,7 @@ async def connected(parts: Parts, user: str) -> AsyncIterator[Client]:
     try:
         yield client
     finally:
-        before = asyncio.all_tasks()
-        await client.disconnect()
-        # The library closes its socket in a task that nobody waits for.
-        left = asyncio.all_tasks() - before
-        if left:
-            await asyncio.wait(left, timeout=DEADLINE_SECONDS)
+        await leave(client)
 
 
 async def test_python_client_reaches_the_handler(parts: Parts) -> None:

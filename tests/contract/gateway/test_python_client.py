@@ -16,6 +16,7 @@ from realtime_message.centrifugo.tokens import make_connection_token, make_subsc
 from support.gateway_callback import Answer
 from support.gateway_client import unique
 from support.gateway_rig import TOKEN_SECRET
+from support.official_client import leave
 
 DEADLINE_SECONDS = 10
 
@@ -73,11 +74,7 @@ async def make_client(rig):
 
     yield make
     for client in clients:
-        await client.disconnect()
-    # The client does not wait for its sockets to be gone; their tasks end when they are.
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*rest, return_exceptions=True)
+        await leave(client)
 
 
 async def subscribe(client, channel, **options):
